@@ -1,0 +1,131 @@
+// Package lioness implements the wide-block cipher LIONESS (Anderson & Biham, 1996) with ChaCha20 and keyed
+// BLAKE2b-256, as Sphinx uses it for payloads: change one bit of a ciphertext and the whole plaintext is noise.
+//
+// A block is any length above 32 bytes; L is its first 32 bytes and R the rest. The key is
+// k1(32) ‖ k2(64) ‖ k3(32) ‖ k4(64), and encryption is
+//
+//	R ⊕= ChaCha20(L ⊕ k1)   L ⊕= BLAKE2b-256(k2, R)   R ⊕= ChaCha20(L ⊕ k3)   L ⊕= BLAKE2b-256(k4, R)
+//
+// It is a permutation, not authenticated encryption, and deterministic: a key serves one block.
+package lioness
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+
+	"sphinxmix.example/lioness/symmetric"
+)
+
+const (
+	streamKeySize = symmetric.StreamKeySize // k1, k3; also the size of L
+	hashKeySize   = 64                      // k2, k4
+
+	// KeySize is the size of a key in bytes: 192.
+	KeySize = 2*streamKeySize + 2*hashKeySize
+
+	// MinBlockSize is the size in bytes of the smallest block: 33.
+	MinBlockSize = streamKeySize + 1
+)
+
+// ErrBlockSize is returned for a block shorter than MinBlockSize.
+var ErrBlockSize = errors.New("lioness: block must be longer than 32 bytes")
+
+// Cipher is LIONESS under one key at a time. It works in its own memory, so that no call allocates.
+//
+// Use New; the zero value is not usable. A Cipher is not safe for concurrent use.
+type Cipher struct{ w *workspace }
+
+type workspace struct {
+	key       [KeySize]byte
+	streamKey [streamKeySize]byte // L ⊕ k1 or L ⊕ k3
+	sum       [streamKeySize]byte // what is added to L
+	hash      *symmetric.Hash
+}
+
+// New returns a Cipher under key, which is copied.
+func New(key *[KeySize]byte) *Cipher {
+	c := &Cipher{&workspace{hash: symmetric.NewHash()}}
+	c.SetKey(key)
+	return c
+}
+
+// SetKey changes the key, which is copied.
+func (c *Cipher) SetKey(key *[KeySize]byte) { c.w.key = *key }
+
+// Wipe forgets the key and everything derived from it. The Cipher can be used again after SetKey.
+func (c *Cipher) Wipe() {
+	clear(c.w.key[:])
+	clear(c.w.streamKey[:])
+	clear(c.w.sum[:])
+	c.w.hash.Wipe()
+}
+
+// Format prints no part of the key, whatever the verb.
+func (c Cipher) Format(s fmt.State, _ rune) { io.WriteString(s, "lioness.Cipher(secret)") }
+
+// Encrypt encrypts block in place. The only error is ErrBlockSize, and then block is unchanged.
+func (c *Cipher) Encrypt(block []byte) error {
+	if len(block) < MinBlockSize {
+		return ErrBlockSize
+	}
+	w, l, r := c.w, block[:streamKeySize], block[streamKeySize:]
+	w.stream(l, r, w.k1())
+	w.digest(l, r, w.k2())
+	w.stream(l, r, w.k3())
+	w.digest(l, r, w.k4())
+	return nil
+}
+
+// Decrypt decrypts block in place. The only error is ErrBlockSize, and then block is unchanged.
+func (c *Cipher) Decrypt(block []byte) error {
+	if len(block) < MinBlockSize {
+		return ErrBlockSize
+	}
+	w, l, r := c.w, block[:streamKeySize], block[streamKeySize:]
+	w.digest(l, r, w.k4())
+	w.stream(l, r, w.k3())
+	w.digest(l, r, w.k2())
+	w.stream(l, r, w.k1())
+	return nil
+}
+
+// AppendEncrypt appends the encryption of block to dst and returns the extended slice. It allocates only where dst has
+// no room for it.
+func (c *Cipher) AppendEncrypt(dst, block []byte) ([]byte, error) {
+	out := append(dst, block...)
+	if err := c.Encrypt(out[len(dst):]); err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+// AppendDecrypt appends the decryption of block to dst and returns the extended slice. It allocates only where dst has
+// no room for it.
+func (c *Cipher) AppendDecrypt(dst, block []byte) ([]byte, error) {
+	out := append(dst, block...)
+	if err := c.Decrypt(out[len(dst):]); err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+func (w *workspace) k1() []byte { return w.key[:32] }
+func (w *workspace) k2() []byte { return w.key[32:96] }
+func (w *workspace) k3() []byte { return w.key[96:128] }
+func (w *workspace) k4() []byte { return w.key[128:192] }
+
+// stream is a round of R ⊕= ChaCha20(L ⊕ k).
+func (w *workspace) stream(l, r, k []byte) {
+	subtle.XORBytes(w.streamKey[:], l, k)
+	symmetric.XORKeyStream(r, r, &w.streamKey)
+}
+
+// digest is a round of L ⊕= BLAKE2b-256(k, R).
+func (w *workspace) digest(l, r, k []byte) {
+	w.hash.Reset(len(w.sum), k)
+	w.hash.Write(r)
+	w.hash.Sum(w.sum[:0])
+	subtle.XORBytes(l, l, w.sum[:])
+}

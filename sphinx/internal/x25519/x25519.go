@@ -1,0 +1,89 @@
+// Package x25519 is the group of Sphinx: Curve25519 with the clamped scalars and the 32-byte u-coordinates of RFC 7748.
+package x25519
+
+import (
+	"crypto/subtle"
+
+	"filippo.io/edwards25519"
+	"github.com/cloudflare/circl/dh/x25519"
+)
+
+// Size is the length in bytes of a scalar and of a point.
+const Size = x25519.Size
+
+// Key is a scalar or the u-coordinate of a point, little-endian.
+type Key = [Size]byte
+
+// Clamp makes k a scalar as RFC 7748 §5 wants it: a multiple of 8 with bit 254 the highest set.
+func Clamp(k *Key) {
+	k[0] &= 248
+	k[31] = k[31]&127 | 64
+}
+
+// Public sets point to scalar·9, the point that scalar is the private key of.
+func Public(point, scalar *Key) {
+	x25519.KeyGen((*x25519.Key)(point), (*x25519.Key)(scalar))
+}
+
+// Shared sets secret to X25519(scalar, point) and reports whether it differs from zero, which it does for every point
+// but those of low order. The time it takes does not depend on the scalar.
+func Shared(secret, scalar, point *Key) bool {
+	x25519.Shared((*x25519.Key)(secret), (*x25519.Key)(scalar), (*x25519.Key)(point))
+	var zero Key
+	return subtle.ConstantTimeCompare(secret[:], zero[:]) == 0
+}
+
+// eighth is 1/8 mod ℓ, the order of the prime-order subgroup.
+var eighth = func() *edwards25519.Scalar {
+	eight, err := edwards25519.NewScalar().SetCanonicalBytes(append([]byte{8}, make([]byte, Size-1)...))
+	if err != nil {
+		panic("x25519: unreachable: 8 is below the group order")
+	}
+	return eight.Invert(eight)
+}()
+
+// Product is a running product of clamped scalars, so that k·(…·(b·(a·P))) costs one multiplication of a point whatever
+// the number of factors. Start with Set.
+type Product struct {
+	over8 edwards25519.Scalar // the product divided by 8, mod ℓ
+}
+
+// Set makes the product the one factor scalar.
+func (p *Product) Set(scalar *Key) {
+	p.over8 = *eighth
+	p.Multiply(scalar)
+}
+
+// Multiply multiplies the product with one more factor, which is clamped.
+func (p *Product) Multiply(scalar *Key) {
+	var factor edwards25519.Scalar
+	if _, err := factor.SetBytesWithClamping(scalar[:]); err != nil {
+		panic("x25519: unreachable: a scalar has 32 bytes")
+	}
+	p.over8.Multiply(&p.over8, &factor)
+	factor = edwards25519.Scalar{}
+}
+
+// Scalar sets scalar to a clamped scalar that takes any point of the curve, twist excluded, to the same u-coordinate as
+// all factors one after the other.
+//
+// The factors are multiples of 8, so the cofactor's part of a point vanishes under both, and what counts is the product
+// mod ℓ. Of t = product/8 mod ℓ and −t, which have the same u-coordinate, one lies in [2²⁵¹, 2²⁵²) but for a share of 2⁻¹²⁵
+// of all t; eight times that one is a multiple of 8 with bit 254 the highest set.
+func (p *Product) Scalar(scalar *Key) {
+	var negated edwards25519.Scalar
+	negated.Negate(&p.over8)
+	t, minus := p.over8.Bytes(), negated.Bytes()
+	inRange := subtle.ConstantTimeEq(int32(t[31]>>3), 1)
+	subtle.ConstantTimeCopy(1-inRange, t, minus)
+	for i := Size - 1; i > 0; i-- {
+		scalar[i] = t[i]<<3 | t[i-1]>>5
+	}
+	scalar[0] = t[0] << 3
+	clear(t)
+	clear(minus)
+	negated = edwards25519.Scalar{}
+}
+
+// Wipe forgets the product.
+func (p *Product) Wipe() { p.over8 = edwards25519.Scalar{} }
