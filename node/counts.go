@@ -1,0 +1,98 @@
+package node
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"sphinxmix.example/sphinx"
+)
+
+// Drop is why a packet ended before it reached anyone.
+type Drop int
+
+// The reasons, in the order in which a packet meets them.
+const (
+	DropFrame        Drop = iota // a frame that has no place on this link
+	DropEpoch                    // for a key of another epoch
+	DropSize                     // sphinx.ErrPacketSize
+	DropGroup                    // sphinx.ErrGroup
+	DropMAC                      // sphinx.ErrMAC
+	DropReplay                   // sphinx.ErrReplay
+	DropReplayStore              // sphinx.ErrReplayStore
+	DropRouting                  // sphinx.ErrRouting
+	DropPayload                  // sphinx.ErrPayload
+	DropNextHop                  // to a mix that the view does not list
+	DropPeerQueue                // more than fits is waiting for that mix
+	DropPeer                     // that mix went away with the packet queued
+	DropNoService                // to a service that this node does not offer
+	DropServiceQueue             // more than fits is waiting for the services
+	DropService                  // the service could not use it
+	DropNoClient                 // to a client that is not connected
+	DropClientQueue              // more than fits is waiting for that client
+	drops
+)
+
+var dropNames = [drops]string{
+	"frame", "epoch", "size", "group", "mac", "replay", "replay_store", "routing", "payload", "next_hop", "peer_queue", "peer",
+	"no_service", "service_queue", "service", "no_client", "client_queue",
+}
+
+// String returns the reason as metrics name it.
+func (d Drop) String() string { return dropNames[d] }
+
+var dropErrors = map[error]Drop{
+	sphinx.ErrPacketSize: DropSize,
+	sphinx.ErrGroup:      DropGroup,
+	sphinx.ErrMAC:        DropMAC,
+	sphinx.ErrReplay:     DropReplay,
+	sphinx.ErrRouting:    DropRouting,
+	sphinx.ErrPayload:    DropPayload,
+}
+
+// dropOf returns the reason that an error of Unwrap stands for.
+func dropOf(err error) Drop {
+	if reason, ok := dropErrors[err]; ok {
+		return reason
+	}
+	if errors.Is(err, sphinx.ErrReplayStore) {
+		return DropReplayStore
+	}
+	return DropPayload
+}
+
+type counters struct {
+	received, sent, served, delivered atomic.Uint64
+	batches                           atomic.Uint64
+	lastBatch                         atomic.Int64
+	drops                             [drops]atomic.Uint64
+}
+
+// Counts is what a node has done since it started, in packets.
+type Counts struct {
+	Received  uint64 // from links
+	Sent      uint64 // to other mixes
+	Served    uint64 // by this node's services
+	Delivered uint64 // to this node's clients
+	Batches   uint64 // released
+	LastBatch int    // packets in the last batch
+	Dropped   map[Drop]uint64
+}
+
+// Counts returns the node's counts. They are read one by one, so they may differ by what is under way.
+func (n *Node) Counts() Counts {
+	c := Counts{
+		Received:  n.counts.received.Load(),
+		Sent:      n.counts.sent.Load(),
+		Served:    n.counts.served.Load(),
+		Delivered: n.counts.delivered.Load(),
+		Batches:   n.counts.batches.Load(),
+		LastBatch: int(n.counts.lastBatch.Load()),
+		Dropped:   make(map[Drop]uint64),
+	}
+	for reason := range drops {
+		if count := n.counts.drops[reason].Load(); count > 0 {
+			c.Dropped[reason] = count
+		}
+	}
+	return c
+}

@@ -1,0 +1,92 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sphinxmix.example/node/link"
+	"sphinxmix.example/sphinx"
+)
+
+// keepAlive is how often an idle link carries padding, so that neither end gives it up.
+const keepAlive = time.Minute
+
+// mailbox is where replies for one connected client wait for its link.
+type mailbox struct {
+	client string
+	queue  chan *packet
+	end    chan struct{}  // closed to end the delivery
+	ended  sync.WaitGroup // of the delivery
+}
+
+// mailboxes are those of all connected clients. A client names its mailbox by the hash of a secret, so whoever has seen
+// the name cannot take its replies.
+type mailboxes struct {
+	mu   sync.Mutex
+	open map[string]chan *packet // by client id; guarded by mu
+}
+
+// subscribe opens the mailbox of the secret that a Subscribe frame starts with, and starts its delivery. It takes the
+// place of an older one of the same client.
+func (m *mailboxes) subscribe(frame []byte, deliver func(*mailbox)) *mailbox {
+	var secret link.MailboxSecret
+	copy(secret[:], frame)
+	box := &mailbox{client: string(secret.ClientID()), queue: make(chan *packet, outQueue), end: make(chan struct{})}
+	m.mu.Lock()
+	m.open[box.client] = box.queue
+	m.mu.Unlock()
+	box.ended.Go(func() { deliver(box) })
+	return box
+}
+
+// find returns the queue of a client's mailbox, or nil.
+func (m *mailboxes) find(client string) chan<- *packet {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.open[client]
+}
+
+// close ends a mailbox and waits for its delivery to end.
+func (m *mailboxes) close(box *mailbox) {
+	m.mu.Lock()
+	if m.open[box.client] == box.queue {
+		delete(m.open, box.client)
+	}
+	m.mu.Unlock()
+	close(box.end)
+	box.ended.Wait()
+}
+
+// deliver sends replies to one client until its mailbox is closed or its link fails.
+func (n *Node) deliver(ctx context.Context, conn *link.Conn, box *mailbox) {
+	frame := make([]byte, n.cfg.Params.PacketSize())
+	defer conn.Close()
+	idle := time.NewTicker(keepAlive)
+	defer idle.Stop()
+	for {
+		var err error
+		select {
+		case p := <-box.queue:
+			copy(frame, p.layer.MessageID[:])
+			copy(frame[sphinx.MessageIDSize:], p.layer.Payload)
+			n.recycle(p)
+			if err = conn.WriteFrame(link.Reply, 0, frame); err == nil && len(box.queue) == 0 {
+				err = conn.Flush()
+			}
+			n.counts.delivered.Add(1)
+		case <-idle.C:
+			clear(frame)
+			if err = conn.WriteFrame(link.Padding, 0, frame); err == nil {
+				err = conn.Flush()
+			}
+		case <-box.end:
+			return
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
