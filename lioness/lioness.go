@@ -35,7 +35,9 @@ var ErrBlockSize = errors.New("lioness: block must be longer than 32 bytes")
 // Cipher is LIONESS under one key at a time. It works in its own memory, so that no call allocates.
 //
 // Use New; the zero value is not usable. A Cipher is not safe for concurrent use.
-type Cipher struct{ w *workspace }
+type Cipher struct {
+	w **workspace // fmt follows one pointer in the unexported fields of others' structs, and not two
+}
 
 type workspace struct {
 	key       [KeySize]byte
@@ -46,20 +48,22 @@ type workspace struct {
 
 // New returns a Cipher under key, which is copied.
 func New(key *[KeySize]byte) *Cipher {
-	c := &Cipher{&workspace{hash: symmetric.NewHash()}}
+	w := &workspace{hash: symmetric.NewHash()}
+	c := &Cipher{&w}
 	c.SetKey(key)
 	return c
 }
 
 // SetKey changes the key, which is copied.
-func (c *Cipher) SetKey(key *[KeySize]byte) { c.w.key = *key }
+func (c *Cipher) SetKey(key *[KeySize]byte) { (*c.w).key = *key }
 
 // Wipe forgets the key and everything derived from it. The Cipher can be used again after SetKey.
 func (c *Cipher) Wipe() {
-	clear(c.w.key[:])
-	clear(c.w.streamKey[:])
-	clear(c.w.sum[:])
-	c.w.hash.Wipe()
+	w := *c.w
+	clear(w.key[:])
+	clear(w.streamKey[:])
+	clear(w.sum[:])
+	w.hash.Wipe()
 }
 
 // Format prints no part of the key, whatever the verb.
@@ -70,7 +74,7 @@ func (c *Cipher) Encrypt(block []byte) error {
 	if len(block) < MinBlockSize {
 		return ErrBlockSize
 	}
-	w, l, r := c.w, block[:streamKeySize], block[streamKeySize:]
+	w, l, r := *c.w, block[:streamKeySize], block[streamKeySize:]
 	w.stream(l, r, w.k1())
 	w.digest(l, r, w.k2())
 	w.stream(l, r, w.k3())
@@ -83,7 +87,7 @@ func (c *Cipher) Decrypt(block []byte) error {
 	if len(block) < MinBlockSize {
 		return ErrBlockSize
 	}
-	w, l, r := c.w, block[:streamKeySize], block[streamKeySize:]
+	w, l, r := *c.w, block[:streamKeySize], block[streamKeySize:]
 	w.digest(l, r, w.k4())
 	w.stream(l, r, w.k3())
 	w.digest(l, r, w.k2())

@@ -46,7 +46,7 @@ type Hop struct {
 
 // PrivateKey is a hop's private key x. It is never printed. The zero value is not usable.
 type PrivateKey struct {
-	scalar *x25519.Key // clamped; behind a pointer so that no print of a surrounding struct shows it
+	scalar secret[x25519.Key] // clamped
 	public PublicKey
 }
 
@@ -65,10 +65,10 @@ func NewPrivateKey(raw []byte) (*PrivateKey, error) {
 	if len(raw) != KeySize {
 		return nil, fmt.Errorf("%w: a private key has %d bytes, not %d", ErrKey, KeySize, len(raw))
 	}
-	k := &PrivateKey{scalar: new(x25519.Key)}
-	copy(k.scalar[:], raw)
-	x25519.Clamp(k.scalar)
-	x25519.Public((*x25519.Key)(&k.public), k.scalar)
+	scalar := x25519.Key(raw)
+	x25519.Clamp(&scalar)
+	k := &PrivateKey{scalar: hide(&scalar)}
+	x25519.Public((*x25519.Key)(&k.public), &scalar)
 	return k, nil
 }
 
@@ -76,15 +76,15 @@ func NewPrivateKey(raw []byte) (*PrivateKey, error) {
 func (k *PrivateKey) Public() PublicKey { return k.public }
 
 // Bytes returns a copy of the 32 bytes of the clamped private key.
-func (k *PrivateKey) Bytes() []byte { return append([]byte(nil), k.scalar[:]...) }
+func (k *PrivateKey) Bytes() []byte { return append([]byte(nil), k.scalar.get()[:]...) }
 
 // Equal reports, in constant time, whether k and other are one key.
 func (k *PrivateKey) Equal(other *PrivateKey) bool {
-	return subtle.ConstantTimeCompare(k.scalar[:], other.scalar[:]) == 1
+	return subtle.ConstantTimeCompare(k.scalar.get()[:], other.scalar.get()[:]) == 1
 }
 
 // Wipe forgets the key, which is not usable from then on.
-func (k *PrivateKey) Wipe() { clear(k.scalar[:]) }
+func (k *PrivateKey) Wipe() { clear(k.scalar.get()[:]) }
 
 // Format prints no part of the key, whatever the verb.
 func (k PrivateKey) Format(s fmt.State, _ rune) { io.WriteString(s, "sphinx.PrivateKey(secret)") }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"sphinxmix.example/lioness"
 	"sphinxmix.example/sphinx/internal/schedule"
@@ -15,25 +15,28 @@ import (
 // no hop's key, so that who replies cannot recognise the reply on its way. It is never printed.
 //
 // A SURB is safe for concurrent use: only one call of Use succeeds. The zero value is spent.
-type SURB struct{ s *surb }
+type SURB struct{ s secret[surb] }
 
 type surb struct {
 	params Params
 	first  Address
-	header []byte // wiped when used
+
+	mu     sync.Mutex // guards what follows
+	spent  bool
+	header []byte // wiped when spent
 	ktilde [ktildeSize]byte
-	unused atomic.Bool
 }
 
 // ReplyKey opens the one reply that comes through the SURB made with it. It is never printed.
 //
 // A ReplyKey is not safe for concurrent use. The zero value is spent.
-type ReplyKey struct{ k *replyKey }
+type ReplyKey struct{ k secret[replyKey] }
 
 type replyKey struct {
 	params Params
 	ktilde [ktildeSize]byte
 	seeds  []schedule.Seed // one a hop
+	spent  bool            // here, so that every copy of a ReplyKey knows
 }
 
 // NewSURB makes a SURB whose reply goes along path, and then from its last hop to the client that this hop knows as
@@ -58,18 +61,24 @@ func (p Params) NewSURB(random io.Reader, path []Hop, clientID []byte, id Messag
 	if err := draw(random, s.ktilde[:]); err != nil {
 		return nil, nil, err
 	}
-	s.unused.Store(true)
-	return &SURB{s}, &ReplyKey{&replyKey{p, s.ktilde, slices.Clone(b.seeds)}}, nil
+	k := &replyKey{params: p, ktilde: s.ktilde, seeds: slices.Clone(b.seeds)}
+	return &SURB{hide(s)}, &ReplyKey{hide(k)}, nil
 }
 
 // AppendBinary appends the SURBSize bytes first hop ‖ header ‖ k̃ to dst. It returns ErrSpent for a SURB that was used.
 func (s *SURB) AppendBinary(dst []byte) ([]byte, error) {
-	if s.s == nil || !s.s.unused.Load() {
+	surb := s.s.get()
+	if surb == nil {
 		return dst, ErrSpent
 	}
-	dst = append(dst, s.s.first[:]...)
-	dst = append(dst, s.s.header...)
-	return append(dst, s.s.ktilde[:]...), nil
+	surb.mu.Lock()
+	defer surb.mu.Unlock()
+	if surb.spent {
+		return dst, ErrSpent
+	}
+	dst = append(dst, surb.first[:]...)
+	dst = append(dst, surb.header...)
+	return append(dst, surb.ktilde[:]...), nil
 }
 
 // ParseSURB reads a SURB of exactly SURBSize bytes, which are copied. It returns ErrSURB for anything else. A SURB that
@@ -87,26 +96,29 @@ func (p Params) ParseSURB(b []byte) (*SURB, error) {
 	s := &surb{params: p, header: slices.Clone(b[AddressSize : AddressSize+p.HeaderSize()])}
 	copy(s.first[:], b)
 	copy(s.ktilde[:], b[AddressSize+p.HeaderSize():])
-	s.unused.Store(true)
-	return &SURB{s}, nil
+	return &SURB{hide(s)}, nil
 }
 
 // Use appends to dst the packet of PacketSize bytes that carries message as the reply, and returns the address of the
 // hop to send it to with the extended slice. The message may be empty, and MaxReply bytes long at most. The second and
 // every later call returns ErrSpent; a message that is too long leaves the SURB unused.
 func (s *SURB) Use(dst, message []byte) (first Address, packet []byte, err error) {
-	if s.s == nil {
+	surb := s.s.get()
+	if surb == nil {
 		return Address{}, dst, ErrSpent
 	}
-	p := s.s.params
+	p := surb.params
 	if len(message) > p.MaxReply() {
 		return Address{}, dst, fmt.Errorf("%w: %d bytes, at most %d fit in a reply", ErrMessageSize, len(message), p.MaxReply())
 	}
-	if !s.s.unused.CompareAndSwap(true, false) {
+	surb.mu.Lock()
+	defer surb.mu.Unlock()
+	if surb.spent {
 		return Address{}, dst, ErrSpent
 	}
+	surb.spent = true
 	block, out := p.extend(dst)
-	n := copy(block, s.s.header)
+	n := copy(block, surb.header)
 	delta := block[n:]
 	clear(delta[:kappa])
 	if !wire.Pad(delta, kappa+copy(delta[kappa:], message)) {
@@ -114,16 +126,16 @@ func (s *SURB) Use(dst, message []byte) (first Address, packet []byte, err error
 	}
 	var key [lioness.KeySize]byte
 	keys := schedule.New(p.insecure())
-	keys.ReplyKey(&key, &s.s.ktilde)
+	keys.ReplyKey(&key, &surb.ktilde)
 	cipher := lioness.New(&key)
 	cipher.Encrypt(delta)
 
 	cipher.Wipe()
 	keys.Wipe()
 	clear(key[:])
-	clear(s.s.ktilde[:])
-	clear(s.s.header)
-	return s.s.first, out, nil
+	clear(surb.ktilde[:])
+	clear(surb.header)
+	return surb.first, out, nil
 }
 
 // Open decrypts in place the payload of PayloadSize bytes that came to the client and returns the message within it.
@@ -131,10 +143,11 @@ func (s *SURB) Use(dst, message []byte) (first Address, packet []byte, err error
 // stays usable: who can spoil a reply must not be able to burn the key of the true one. After a success the key is
 // spent and every later call returns ErrSpent.
 func (k *ReplyKey) Open(payload []byte) (message []byte, err error) {
-	if k.k == nil {
+	reply := k.k.get()
+	if reply == nil || reply.spent {
 		return nil, ErrSpent
 	}
-	p := k.k.params
+	p := reply.params
 	if len(payload) != p.PayloadSize {
 		return nil, ErrPacketSize
 	}
@@ -144,12 +157,12 @@ func (k *ReplyKey) Open(payload []byte) (message []byte, err error) {
 	defer clear(key[:])
 	cipher := lioness.New(&key)
 	defer cipher.Wipe()
-	for i := len(k.k.seeds) - 1; i >= 0; i-- { // each hop decrypted
-		keys.PayloadKey(&key, &k.k.seeds[i])
+	for i := len(reply.seeds) - 1; i >= 0; i-- { // each hop decrypted
+		keys.PayloadKey(&key, &reply.seeds[i])
 		cipher.SetKey(&key)
 		cipher.Encrypt(payload)
 	}
-	keys.ReplyKey(&key, &k.k.ktilde)
+	keys.ReplyKey(&key, &reply.ktilde)
 	cipher.SetKey(&key)
 	cipher.Decrypt(payload)
 
@@ -163,10 +176,10 @@ func (k *ReplyKey) Open(payload []byte) (message []byte, err error) {
 
 // Wipe forgets the key, which is spent from then on.
 func (k *ReplyKey) Wipe() {
-	if k.k != nil {
-		clear(k.k.ktilde[:])
-		clear(k.k.seeds)
-		k.k = nil
+	if reply := k.k.get(); reply != nil {
+		clear(reply.ktilde[:])
+		clear(reply.seeds)
+		reply.spent = true
 	}
 }
 

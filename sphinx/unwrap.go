@@ -42,14 +42,12 @@ type Layer struct {
 // of that size was seen, and erases that memory before a call returns. It is never printed.
 //
 // Use NewUnwrapper. An Unwrapper is not safe for concurrent use: give each goroutine its own, with one Replay for all.
-type Unwrapper struct {
-	params Params
-	replay Replay
-	w      *workspace
-}
+type Unwrapper struct{ w secret[workspace] }
 
-// workspace is what an Unwrapper computes in.
+// workspace is what an Unwrapper computes with and in.
 type workspace struct {
+	params   Params
+	replay   Replay
 	scalar   x25519.Key // x
 	public   x25519.Key // y
 	schedule *schedule.Schedule
@@ -73,21 +71,23 @@ func NewUnwrapper(p Params, key *PrivateKey, replay Replay) (*Unwrapper, error) 
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	if key == nil || key.scalar == nil || *key.scalar == (x25519.Key{}) {
+	if key == nil || key.scalar.get() == nil || *key.scalar.get() == (x25519.Key{}) {
 		return nil, fmt.Errorf("%w: the private key is missing or was wiped", ErrKey)
 	}
 	if replay == nil {
 		return nil, errors.New("sphinx: an Unwrapper needs a Replay; TagSet is one in memory")
 	}
-	u := &Unwrapper{params: p, replay: replay, w: &workspace{
-		scalar:   *key.scalar,
+	w := &workspace{
+		params:   p,
+		replay:   replay,
+		scalar:   *key.scalar.get(),
 		public:   x25519.Key(key.public),
 		schedule: schedule.New(p.insecure()),
 		cipher:   lioness.New(new([lioness.KeySize]byte)),
 		header:   make([]byte, p.streamSize()),
-	}}
-	u.grow(1)
-	return u, nil
+	}
+	w.grow(1)
+	return &Unwrapper{hide(w)}, nil
 }
 
 // Unwrap opens one packet in place. Where it returns an error, the packet is to be dropped, in silence; its header is
@@ -108,36 +108,38 @@ func (u *Unwrapper) UnwrapBatch(packets [][]byte, layers []Layer, errs []error) 
 	}
 	clear(layers)
 	clear(errs)
-	u.grow(n)
-	u.checkSizes(packets, errs)
-	u.agree(packets, errs)
-	u.derive(packets, errs)
-	u.authenticate(packets, errs)
-	u.refuseReplays(layers, errs)
-	u.peel(packets, layers, errs)
-	u.wipe(n)
+	w := u.w.get()
+	w.grow(n)
+	w.checkSizes(packets, errs)
+	w.agree(packets, errs)
+	w.derive(packets, errs)
+	w.authenticate(packets, errs)
+	w.refuseReplays(layers, errs)
+	w.peel(packets, layers, errs)
+	w.wipe(n)
 }
 
 // Wipe forgets the key. Every packet is refused from then on.
 func (u *Unwrapper) Wipe() {
-	u.wipe(cap(u.w.hops))
-	clear(u.w.scalar[:])
-	u.replay = wiped{}
+	w := u.w.get()
+	w.wipe(len(w.hops))
+	clear(w.scalar[:])
+	w.replay = wiped{} // or the packets that anybody can make for a key of zeros would pass
 }
 
 // Format prints nothing of the key or of packets, whatever the verb.
 func (u Unwrapper) Format(s fmt.State, _ rune) { io.WriteString(s, "sphinx.Unwrapper(secret)") }
 
-func (u *Unwrapper) grow(n int) {
-	if n > len(u.w.hops) {
-		u.w.hops = make([]hop, n)
-		u.w.tags = make([]Tag, n)
-		u.w.fresh = make([]bool, n)
+func (w *workspace) grow(n int) {
+	if n > len(w.hops) {
+		w.hops = make([]hop, n)
+		w.tags = make([]Tag, n)
+		w.fresh = make([]bool, n)
 	}
 }
 
-func (u *Unwrapper) wipe(n int) {
-	w := u.w
+// wipe erases what the last batch, of n packets, left.
+func (w *workspace) wipe(n int) {
 	clear(w.hops[:n])
 	clear(w.tags[:n])
 	clear(w.header)
@@ -147,41 +149,41 @@ func (u *Unwrapper) wipe(n int) {
 }
 
 // Stage 1: the size.
-func (u *Unwrapper) checkSizes(packets [][]byte, errs []error) {
+func (w *workspace) checkSizes(packets [][]byte, errs []error) {
 	for i, packet := range packets {
-		if len(packet) != u.params.PacketSize() {
+		if len(packet) != w.params.PacketSize() {
 			errs[i] = ErrPacketSize
 		}
 	}
 }
 
 // Stage 2: s, refused where it is zero before anything is derived from it.
-func (u *Unwrapper) agree(packets [][]byte, errs []error) {
+func (w *workspace) agree(packets [][]byte, errs []error) {
 	for i, packet := range packets {
-		if errs[i] == nil && !x25519.Shared(&u.w.hops[i].secret, &u.w.scalar, (*x25519.Key)(u.params.alpha(packet))) {
+		if errs[i] == nil && !x25519.Shared(&w.hops[i].secret, &w.scalar, (*x25519.Key)(w.params.alpha(packet))) {
 			errs[i] = ErrGroup
 		}
 	}
 }
 
 // Stage 3: the keys.
-func (u *Unwrapper) derive(packets [][]byte, errs []error) {
+func (w *workspace) derive(packets [][]byte, errs []error) {
 	for i, packet := range packets {
 		if errs[i] == nil {
-			h := &u.w.hops[i]
-			u.w.schedule.Derive(&h.keys, (*x25519.Key)(u.params.alpha(packet)), &u.w.public, &h.secret)
+			h := &w.hops[i]
+			w.schedule.Derive(&h.keys, (*x25519.Key)(w.params.alpha(packet)), &w.public, &h.secret)
 		}
 	}
 }
 
 // Stage 4: γ.
-func (u *Unwrapper) authenticate(packets [][]byte, errs []error) {
+func (w *workspace) authenticate(packets [][]byte, errs []error) {
 	for i, packet := range packets {
 		if errs[i] != nil {
 			continue
 		}
-		u.w.schedule.MAC(u.w.gamma[:0], &u.w.hops[i].keys, u.params.beta(packet))
-		if subtle.ConstantTimeCompare(u.w.gamma[:], u.params.gamma(packet)) != 1 {
+		w.schedule.MAC(w.gamma[:0], &w.hops[i].keys, w.params.beta(packet))
+		if subtle.ConstantTimeCompare(w.gamma[:], w.params.gamma(packet)) != 1 {
 			errs[i] = ErrMAC
 		}
 	}
@@ -189,20 +191,20 @@ func (u *Unwrapper) authenticate(packets [][]byte, errs []error) {
 
 // Stage 5: replays. A tag is stored only after its MAC was right, so nobody can burn the tag of a packet they merely
 // saw; and before any work on the payload, so a replay costs none.
-func (u *Unwrapper) refuseReplays(layers []Layer, errs []error) {
-	tags := u.w.tags[:0]
+func (w *workspace) refuseReplays(layers []Layer, errs []error) {
+	tags := w.tags[:0]
 	for i := range errs {
 		if errs[i] == nil {
-			layers[i].Tag = *u.w.hops[i].keys.Tag()
+			layers[i].Tag = *w.hops[i].keys.Tag()
 			tags = append(tags, layers[i].Tag)
 		}
 	}
 	if len(tags) == 0 {
 		return
 	}
-	fresh := u.w.fresh[:len(tags)]
+	fresh := w.fresh[:len(tags)]
 	clear(fresh)
-	failure := u.replay.Fresh(tags, fresh)
+	failure := w.replay.Fresh(tags, fresh)
 	if failure != nil {
 		failure = fmt.Errorf("%w: %w", ErrReplayStore, failure)
 	}
@@ -221,10 +223,10 @@ func (u *Unwrapper) refuseReplays(layers []Layer, errs []error) {
 }
 
 // Stages 6 and 7: β, then δ, and for a packet that goes on the next α.
-func (u *Unwrapper) peel(packets [][]byte, layers []Layer, errs []error) {
+func (w *workspace) peel(packets [][]byte, layers []Layer, errs []error) {
 	for i, packet := range packets {
 		if errs[i] == nil {
-			errs[i] = u.peelOne(packet, &layers[i], &u.w.hops[i].keys)
+			errs[i] = w.peelOne(packet, &layers[i], &w.hops[i].keys)
 		}
 		if errs[i] != nil {
 			layers[i] = Layer{}
@@ -232,15 +234,15 @@ func (u *Unwrapper) peel(packets [][]byte, layers []Layer, errs []error) {
 	}
 }
 
-func (u *Unwrapper) peelOne(packet []byte, layer *Layer, keys *schedule.Keys) error {
-	p, w := u.params, u.w
+func (w *workspace) peelOne(packet []byte, layer *Layer, keys *schedule.Keys) error {
+	p := w.params
 	delta := packet[p.HeaderSize():]
 	clear(w.header[copy(w.header, p.beta(packet)):])
 	symmetric.XORKeyStream(w.header, w.header, keys.Stream())
 
 	route, value, rest, ok := wire.Decode(w.header)
-	if !ok || route == wire.Reply && len(rest) < MessageIDSize {
-		return ErrRouting
+	if !ok || route == wire.Reply && len(rest) < MessageIDSize+hopSize {
+		return ErrRouting // what a sender wrote ends with β; behind it is bare keystream
 	}
 	w.cipher.SetKey(keys.Payload())
 	w.cipher.Decrypt(delta)

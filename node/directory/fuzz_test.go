@@ -1,0 +1,150 @@
+package directory
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// descriptorSeeds are signed descriptors that are accepted at start.
+func descriptorSeeds(t testing.TB) [][]byte {
+	small := describe(1)
+	small.Services = nil
+	rich := describe(2)
+	rich.Keys = append(rich.Keys, EpochKey{8, mixKey(20)}, EpochKey{9, mixKey(21)})
+	rich.Services = []string{"echo", "tcp"}
+	rich.Evidence = []byte("evidence")
+	rich.Address = "[2001:db8::1]:65535"
+	return [][]byte{signed(t, 1, small), signed(t, 1, describe(1)), signed(t, 2, rich)}
+}
+
+// viewSeeds are signed views that are accepted at start.
+func viewSeeds(t testing.TB) [][]byte {
+	nodes := descriptorSeeds(t)[1:]
+	expired := describe(3)
+	expired.Expires = start
+	return [][]byte{viewOf(1), viewOf(2, nodes[0]), viewOf(1<<63, append(nodes, signed(t, 3, expired))...)}
+}
+
+// addSeeds wants every seed accepted: one that is refused on its first byte leads the fuzzer nowhere.
+func addSeeds(f *testing.F, seeds [][]byte, accepted func([]byte) error) {
+	f.Helper()
+	if len(seeds) == 0 {
+		f.Fatal("there are no seeds")
+	}
+	for _, seed := range seeds {
+		require.NoError(f, accepted(seed))
+		f.Add(seed)
+	}
+}
+
+// FuzzParseDescriptor wants whatever is accepted to be the one encoding of its meaning. It parses the input as it is,
+// and once more with the identity and the signature of a key that it has, to reach what is behind the signature.
+func FuzzParseDescriptor(f *testing.F) {
+	addSeeds(f, descriptorSeeds(f), func(b []byte) error { _, err := ParseDescriptor(b, start); return err })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if d, err := ParseDescriptor(b, start); err == nil {
+			require.Equal(t, b[ed25519.SignatureSize:], d.encode())
+		}
+		own := resigned(b)
+		d, err := ParseDescriptor(own, start)
+		if err != nil {
+			return
+		}
+		again, err := SignDescriptor(keyFor(own), d)
+		require.NoError(t, err)
+		require.Equal(t, own, again)
+		route, ok := ParseRoute(Route{Node: d.ID(), Epoch: uint8(d.Keys[0].Epoch)}.Address())
+		require.True(t, ok)
+		require.Equal(t, d.ID(), route.Node)
+	})
+}
+
+// FuzzParseView does the same for views: as they are, signed by the directory, and signed with every node in them.
+func FuzzParseView(f *testing.F) {
+	addSeeds(f, viewSeeds(f), func(b []byte) error { _, err := parse(b); return err })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		checkView(t, b)
+		if len(b) < ed25519.SignatureSize {
+			return
+		}
+		body := b[ed25519.SignatureSize:]
+		checkView(t, sign(directoryKey, viewContext, body))
+		if body, ok := resignedNodes(body); ok {
+			checkView(t, sign(directoryKey, viewContext, body))
+		}
+	})
+}
+
+// checkView wants a view that is accepted to be the one encoding of its meaning.
+func checkView(t *testing.T, b []byte) {
+	v, err := parse(b)
+	if err != nil {
+		return
+	}
+	require.NoError(t, v.Params.Validate())
+	require.True(t, v.Expires.After(start))
+	body := cryptobyte.String(b[ed25519.SignatureSize:])
+	nodes, err := splitNodes(body[viewNodesAt:])
+	require.NoError(t, err)
+	require.Equal(t, []byte(body), v.encode(nodes))
+	current := 0
+	for _, signed := range nodes {
+		d, err := ParseDescriptor(signed, start)
+		if err == nil {
+			current++
+			got, listed := v.Node(d.ID())
+			require.True(t, listed)
+			require.Equal(t, d, *got)
+		} else {
+			require.ErrorIs(t, err, ErrExpired)
+		}
+	}
+	require.Len(t, v.Nodes, current)
+}
+
+// keyFor chooses the key that a descriptor is signed with anew, by the first byte of the identity in it. Those of the
+// seeds keep theirs.
+func keyFor(signed []byte) ed25519.PrivateKey {
+	for n := byte(1); n <= 3; n++ {
+		if signed[ed25519.SignatureSize] == public(identity(n))[0] {
+			return identity(n)
+		}
+	}
+	return identity(1)
+}
+
+// resigned returns b with an identity and a signature that belong together, and b itself where it has no room for them.
+func resigned(b []byte) []byte {
+	if len(b) < ed25519.SignatureSize+ed25519.PublicKeySize {
+		return b
+	}
+	key := keyFor(b)
+	body := slices.Concat(public(key), b[ed25519.SignatureSize+ed25519.PublicKeySize:])
+	return sign(key, descriptorContext, body)
+}
+
+const viewNodesAt = viewHeaderSize - ed25519.SignatureSize
+
+// resignedNodes returns the body of a view with every node in it signed anew, and lengths that fit.
+func resignedNodes(body []byte) ([]byte, bool) {
+	if len(body) < viewNodesAt {
+		return nil, false
+	}
+	nodes, err := splitNodes(body[viewNodesAt:])
+	if err != nil {
+		return nil, false
+	}
+	b := cryptobyte.NewBuilder(bytes.Clone(body[:viewNodesAt-3]))
+	b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
+		for _, signed := range nodes {
+			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(resigned(signed)) })
+		}
+	})
+	rebuilt, err := b.Bytes()
+	return rebuilt, err == nil
+}

@@ -1,0 +1,66 @@
+package directory
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"time"
+
+	"sphinxmix.example/sphinx"
+)
+
+// NodeIDSize is the size of a NodeID in bytes.
+const NodeIDSize = 12
+
+// MaxDelay is the longest delay that a routing block can ask for.
+const MaxDelay = 65535 * time.Millisecond
+
+// addressPrefix is the first byte of a routing block that names a node.
+const addressPrefix = 0xff
+
+// NodeID names a node in routing blocks: the start of a hash of its identity key.
+type NodeID [NodeIDSize]byte
+
+// NodeIDOf returns the id of the node with that identity key.
+func NodeIDOf(identity ed25519.PublicKey) NodeID {
+	h := sha256.New()
+	h.Write([]byte(nodeIDContext))
+	h.Write(identity)
+	return NodeID(h.Sum(nil)[:NodeIDSize])
+}
+
+// String returns the id in hexadecimal, 24 digits.
+func (id NodeID) String() string { return hex.EncodeToString(id[:]) }
+
+// Route is what a routing block tells a mix about the next hop.
+type Route struct {
+	Node  NodeID
+	Epoch uint8         // of the key that the next hop opens the packet with, mod 256
+	Delay time.Duration // how long this mix holds the packet: whole milliseconds, 0 to MaxDelay
+}
+
+// Address returns the 16 bytes 0xff ‖ node id(12) ‖ epoch(1) ‖ delay in ms, big-endian(2). The delay is rounded to the
+// nearest millisecond; one below 0 becomes 0 and one above MaxDelay becomes MaxDelay, so whoever draws delays at random
+// chooses a distribution that hardly reaches it.
+func (r Route) Address() sphinx.Address {
+	delay := min(max(r.Delay, 0), MaxDelay).Round(time.Millisecond)
+	var a sphinx.Address
+	a[0] = addressPrefix
+	copy(a[1:], r.Node[:])
+	a[1+NodeIDSize] = r.Epoch
+	binary.BigEndian.PutUint16(a[2+NodeIDSize:], uint16(delay/time.Millisecond))
+	return a
+}
+
+// ParseRoute is the reverse of Route.Address. It returns false for an address that does not start with 0xff.
+func ParseRoute(a sphinx.Address) (Route, bool) {
+	if a[0] != addressPrefix {
+		return Route{}, false
+	}
+	return Route{
+		Node:  NodeID(a[1 : 1+NodeIDSize]),
+		Epoch: a[1+NodeIDSize],
+		Delay: time.Duration(binary.BigEndian.Uint16(a[2+NodeIDSize:])) * time.Millisecond,
+	}, true
+}

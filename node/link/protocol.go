@@ -1,0 +1,21 @@
+package link
+
+import "crypto/sha256"
+
+// The kinds of frame between mixes and clients. The link itself treats them all alike.
+const (
+	Packet    Kind = iota + 1 // arg: key epoch mod 256; body: a packet, for a mix
+	Subscribe                 // body: a MailboxSecret, then zeros; from a client to its gateway
+	Reply                     // body: message id ‖ payload, then zeros; from a gateway to its client
+)
+
+// MailboxSecret is 32 random bytes by which a client claims the replies to its client id. A client makes a new one for
+// each link, and tells it to nobody but its gateway.
+type MailboxSecret [32]byte
+
+// ClientID returns the 16 bytes that a reply's last hop knows the client by: the start of
+// SHA-256("sphinxmix mailbox v1\x00" ‖ secret).
+func (s MailboxSecret) ClientID() []byte {
+	sum := sha256.Sum256(append([]byte("sphinxmix mailbox v1\x00"), s[:]...))
+	return sum[:16]
+}

@@ -1,0 +1,79 @@
+package sphinx_test
+
+import (
+	"fmt"
+	"log"
+
+	"sphinxmix.example/sphinx"
+)
+
+var params = sphinx.Params{MaxHops: 5, PayloadSize: 1024}
+
+// network makes three hops: a path through them, and what opens packets at each.
+func network() (path []sphinx.Hop, hops map[sphinx.Address]*sphinx.Unwrapper) {
+	hops = make(map[sphinx.Address]*sphinx.Unwrapper)
+	for i := range byte(3) {
+		key, err := sphinx.GenerateKey(nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		hop := sphinx.Hop{Address: sphinx.Address{0xff, i}, Key: key.Public()}
+		path = append(path, hop)
+		hops[hop.Address], err = sphinx.NewUnwrapper(params, key, make(sphinx.TagSet))
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	return path, hops
+}
+
+func ExampleParams_Wrap() {
+	path, hops := network()
+	packet, err := params.Wrap(nil, nil, path, []byte("bob"), []byte("hello"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for next := path[0].Address; ; {
+		layer, err := hops[next].Unwrap(packet)
+		if err != nil {
+			log.Fatal(err) // a mix drops the packet and says nothing
+		}
+		if layer.Route == sphinx.Exit {
+			fmt.Printf("%s for %s, in a packet of %d bytes\n", layer.Message, layer.Destination, len(packet))
+			return
+		}
+		next = layer.Next
+	}
+	// Output: hello for bob, in a packet of 1248 bytes
+}
+
+func ExampleParams_NewSURB() {
+	path, hops := network()
+	surb, key, err := params.NewSURB(nil, path, []byte("alice"), sphinx.MessageID{42})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// Alice sends the SURB along with a message. Whom it leads to, Bob cannot tell.
+	next, packet, err := surb.Use(nil, []byte("hello yourself"))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for {
+		layer, err := hops[next].Unwrap(packet)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if layer.Route == sphinx.Reply {
+			message, err := key.Open(layer.Payload) // at Alice, who finds the key by layer.MessageID
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Printf("%s, %d: %s\n", layer.Client, layer.MessageID[0], message)
+			return
+		}
+		next = layer.Next
+	}
+	// Output: alice, 42: hello yourself
+}
