@@ -136,7 +136,7 @@ func TestUnwrapBatchPanicsOnUnequalLengths(t *testing.T) {
 	require.Panics(t, func() { u.UnwrapBatch(nil, nil, make([]error, 1)) })
 }
 
-// TestLayerPointsIntoPacket, and nowhere beyond.
+// TestLayerPointsIntoPacket: a layer holds no copies.
 func TestLayerPointsIntoPacket(t *testing.T) {
 	p := Params{MaxHops: 2, PayloadSize: 80}
 	random := randomness("layer")

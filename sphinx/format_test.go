@@ -128,6 +128,33 @@ func TestPacketHasNoFingerprint(t *testing.T) {
 	}
 }
 
+// TestArgumentsAreNotChanged by making a packet or a SURB, nor by using it.
+func TestArgumentsAreNotChanged(t *testing.T) {
+	p := Params{MaxHops: 4, PayloadSize: 100}
+	random := randomness("arguments")
+	path := pathOf(newNodes(t, random, 3))
+	destination, message := append(make([]byte, 0, 99), "bob"...), append(make([]byte, 0, 99), "hello"...)
+	before := []any{slices.Clone(path), slices.Clone(destination[:99]), slices.Clone(message[:99])}
+	_, err := p.Wrap(nil, random, path, destination, message)
+	require.NoError(t, err)
+	surb, _, err := p.NewSURB(random, path, destination, MessageID{})
+	require.NoError(t, err)
+	_, _, err = surb.Use(nil, message)
+	require.NoError(t, err)
+	require.Equal(t, before, []any{path, destination[:99], message[:99]})
+}
+
+// TestZeroScheduleIsBound, and a node of one schedule takes no packet of the other.
+func TestZeroScheduleIsBound(t *testing.T) {
+	zero := Params{MaxHops: 2, PayloadSize: 64}
+	require.Equal(t, BoundSchedule, zero.Schedule)
+	random := randomness("two schedules")
+	nodes := newNodes(t, random, 2)
+	reference := Params{2, 64, InsecureReferenceSchedule}
+	requireRefused(t, zero, nodes[0], wrap(t, reference, random, nodes, nil), ErrMAC)
+	requireRefused(t, reference, nodes[0], wrap(t, zero, random, nodes, nil), ErrMAC)
+}
+
 // TestRandomnessMustBeRead cuts randomness short, and breaks it, at every byte.
 func TestRandomnessMustBeRead(t *testing.T) {
 	p := Params{MaxHops: 3, PayloadSize: 64}

@@ -109,7 +109,7 @@ func (b *builder) agree(alpha, x *x25519.Key, path []Hop) error {
 		clear(s[:])
 	}()
 	product.Set(x)
-	x25519.Public(&blinded, x)
+	product.Public(&blinded)
 	*alpha = blinded
 	for i := range path {
 		y := x25519.Key(path[i].Key)
@@ -122,7 +122,7 @@ func (b *builder) agree(alpha, x *x25519.Key, path []Hop) error {
 		}
 		product.Multiply(b.keys[i].Blinding())
 		product.Scalar(&scalar)
-		x25519.Public(&blinded, &scalar)
+		product.Public(&blinded)
 	}
 	return nil
 }

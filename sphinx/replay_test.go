@@ -3,6 +3,8 @@ package sphinx
 import (
 	"errors"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -200,15 +202,46 @@ func TestTagSet(t *testing.T) {
 	require.NoError(t, s.Fresh(nil, nil))
 }
 
-// TestUnwrappersShareReplay: a key that two Unwrappers have lets a packet in at one of them.
+// TestUnwrappersShareReplay: of many goroutines, each with its own Unwrapper for one key and all with the same packets,
+// one lets a packet in.
 func TestUnwrappersShareReplay(t *testing.T) {
 	p, random := replayParams, randomness("shared")
-	nodes := newNodes(t, random, 1)
-	packet := wrap(t, p, random, nodes, nil)
+	nodes := newNodes(t, random, 2)
+	sent := make([][]byte, 40)
+	for i := range sent {
+		sent[i] = wrap(t, p, random, nodes, []byte{byte(i)})
+	}
 	tags := make(TagSet)
-	a, b := nodes[0].unwrapper(t, p, tags), nodes[0].unwrapper(t, p, tags)
-	_, err := a.Unwrap(slices.Clone(packet))
-	require.NoError(t, err)
-	_, err = b.Unwrap(slices.Clone(packet))
-	require.Equal(t, ErrReplay, err)
+	var guard sync.Mutex
+	shared := replayFunc(func(asked []Tag, fresh []bool) error {
+		guard.Lock()
+		defer guard.Unlock()
+		return tags.Fresh(asked, fresh)
+	})
+	var opened [40]atomic.Int32
+	var workers sync.WaitGroup
+	for worker := range 4 {
+		u := nodes[0].unwrapper(t, p, shared)
+		exit := nodes[1].unwrapper(t, p, acceptAll)
+		workers.Go(func() {
+			packets, layers, errs := clones(sent), make([]Layer, len(sent)), make([]error, len(sent))
+			for from := 0; from < len(sent); from += worker + 1 {
+				to := min(from+worker+1, len(sent))
+				u.UnwrapBatch(packets[from:to], layers[from:to], errs[from:to])
+			}
+			for i, err := range errs {
+				if err == ErrReplay {
+					continue
+				}
+				if layer, exitErr := exit.Unwrap(packets[i]); err != nil || exitErr != nil || layer.Message[0] != byte(i) {
+					t.Errorf("packet %d: %v, %v, %v", i, err, exitErr, layer.Message)
+				}
+				opened[i].Add(1)
+			}
+		})
+	}
+	workers.Wait()
+	for i := range opened {
+		require.Equal(t, int32(1), opened[i].Load(), "times that packet %d was opened", i)
+	}
 }

@@ -22,7 +22,10 @@ func Clamp(k *Key) {
 
 // Public sets point to scalar·9, the point that scalar is the private key of.
 func Public(point, scalar *Key) {
-	x25519.KeyGen((*x25519.Key)(point), (*x25519.Key)(scalar))
+	var p Product
+	p.Set(scalar)
+	p.Public(point)
+	p.Wipe()
 }
 
 // Shared sets secret to X25519(scalar, point) and reports whether it differs from zero, which it does for every point
@@ -45,23 +48,30 @@ var eighth = func() *edwards25519.Scalar {
 // Product is a running product of clamped scalars, so that k·(…·(b·(a·P))) costs one multiplication of a point whatever
 // the number of factors. Start with Set.
 type Product struct {
-	over8 edwards25519.Scalar // the product divided by 8, mod ℓ
+	scalar edwards25519.Scalar // mod ℓ
 }
 
 // Set makes the product the one factor scalar.
 func (p *Product) Set(scalar *Key) {
-	p.over8 = *eighth
-	p.Multiply(scalar)
+	if _, err := p.scalar.SetBytesWithClamping(scalar[:]); err != nil {
+		panic("x25519: unreachable: a scalar has 32 bytes")
+	}
 }
 
 // Multiply multiplies the product with one more factor, which is clamped.
 func (p *Product) Multiply(scalar *Key) {
-	var factor edwards25519.Scalar
-	if _, err := factor.SetBytesWithClamping(scalar[:]); err != nil {
-		panic("x25519: unreachable: a scalar has 32 bytes")
-	}
-	p.over8.Multiply(&p.over8, &factor)
-	factor = edwards25519.Scalar{}
+	var factor Product
+	factor.Set(scalar)
+	p.scalar.Multiply(&p.scalar, &factor.scalar)
+	factor.Wipe()
+}
+
+// Public sets point to the product times 9. The order of 9 is ℓ, so the product mod ℓ will do, and the fixed base of the
+// Edwards form takes half the time of a ladder. That time does not depend on the product.
+func (p *Product) Public(point *Key) {
+	var q edwards25519.Point
+	copy(point[:], q.ScalarBaseMult(&p.scalar).BytesMontgomery())
+	q = edwards25519.Point{}
 }
 
 // Scalar sets scalar to a clamped scalar that takes any point of the curve, twist excluded, to the same u-coordinate as
@@ -71,9 +81,10 @@ func (p *Product) Multiply(scalar *Key) {
 // mod ℓ. Of t = product/8 mod ℓ and −t, which have the same u-coordinate, one lies in [2²⁵¹, 2²⁵²) but for a share of 2⁻¹²⁵
 // of all t; eight times that one is a multiple of 8 with bit 254 the highest set.
 func (p *Product) Scalar(scalar *Key) {
-	var negated edwards25519.Scalar
-	negated.Negate(&p.over8)
-	t, minus := p.over8.Bytes(), negated.Bytes()
+	var over8, negated edwards25519.Scalar
+	over8.Multiply(&p.scalar, eighth)
+	negated.Negate(&over8)
+	t, minus := over8.Bytes(), negated.Bytes()
 	inRange := subtle.ConstantTimeEq(int32(t[31]>>3), 1)
 	subtle.ConstantTimeCopy(1-inRange, t, minus)
 	for i := Size - 1; i > 0; i-- {
@@ -82,8 +93,8 @@ func (p *Product) Scalar(scalar *Key) {
 	scalar[0] = t[0] << 3
 	clear(t)
 	clear(minus)
-	negated = edwards25519.Scalar{}
+	over8, negated = edwards25519.Scalar{}, edwards25519.Scalar{}
 }
 
 // Wipe forgets the product.
-func (p *Product) Wipe() { p.over8 = edwards25519.Scalar{} }
+func (p *Product) Wipe() { p.scalar = edwards25519.Scalar{} }
