@@ -68,7 +68,8 @@ func (p Params) HeaderSize() int { return alphaSize + p.betaSize() + gammaSize }
 // SURBSize is the size of an encoded SURB in bytes, first hop ‖ header ‖ k̃: 272 for 5 hops.
 func (p Params) SURBSize() int { return AddressSize + p.HeaderSize() + ktildeSize }
 
-// MaxMessage is the length in bytes of the longest message to a destination of destinationLen bytes: P − 19 − that.
+// MaxMessage is the length in bytes of the longest message to a destination of destinationLen bytes: P − 19 − that, which
+// is negative where the payload has no room for the destination.
 func (p Params) MaxMessage(destinationLen int) int {
 	return p.PayloadSize - kappa - 1 - destinationLen - wire.PaddingOverhead
 }

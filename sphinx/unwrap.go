@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"sphinxmix.example/lioness"
 	"sphinxmix.example/lioness/symmetric"
@@ -261,7 +262,7 @@ func (w *workspace) peelOne(packet []byte, layer *Layer, keys *schedule.Keys) er
 			return ErrPayload
 		}
 	case wire.Reply:
-		layer.Client = packet[alphaSize : alphaSize+copy(p.beta(packet), value)]
+		layer.Client = slices.Clip(packet[alphaSize : alphaSize+copy(p.beta(packet), value)])
 		layer.MessageID = MessageID(rest[:MessageIDSize])
 		layer.Payload = delta
 	}

@@ -25,8 +25,11 @@ func (p Params) Wrap(dst []byte, random io.Reader, path []Hop, destination, mess
 	if len(destination) < 1 || len(destination) > wire.MaxIDSize {
 		return dst, fmt.Errorf("%w, not %d", ErrDestination, len(destination))
 	}
-	if limit := p.MaxMessage(len(destination)); len(message) > limit {
-		return dst, fmt.Errorf("%w: %d bytes, at most %d fit beside this destination", ErrMessageSize, len(message), max(limit, 0))
+	switch limit := p.MaxMessage(len(destination)); {
+	case limit < 0:
+		return dst, fmt.Errorf("%w: a payload of %d bytes has no room for this destination", ErrMessageSize, p.PayloadSize)
+	case len(message) > limit:
+		return dst, fmt.Errorf("%w: %d bytes, at most %d fit beside this destination", ErrMessageSize, len(message), limit)
 	}
 
 	packet, out := p.extend(dst)

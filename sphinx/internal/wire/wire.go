@@ -50,7 +50,7 @@ func Decode(b []byte) (route Route, value, rest []byte, ok bool) {
 	if to > len(b) {
 		return 0, nil, nil, false
 	}
-	return route, b[from:to], b[to:], true
+	return route, b[from:to:to], b[to:], true
 }
 
 // Pad fills block behind its first n bytes with zeros and the little-endian count of the bytes it filled. It reports

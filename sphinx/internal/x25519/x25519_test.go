@@ -195,7 +195,7 @@ func TestProduct(t *testing.T) {
 			point.Add(point, order8)
 		}
 		want := Key(point.BytesMontgomery())
-		u := want
+		u, wantPublic := want, Key{9}
 		var product Product
 		for i := range 1 + trial%12 {
 			factor := randomKey(random)
@@ -208,6 +208,10 @@ func TestProduct(t *testing.T) {
 				product.Multiply(&factor)
 			}
 			want = Key(reference(t, factor, want))
+			wantPublic = Key(reference(t, factor, wantPublic))
+			var public Key
+			product.Public(&public)
+			require.Equal(t, wantPublic, public, "%d factors", i+1)
 
 			var scalar Key
 			product.Scalar(&scalar)
