@@ -59,7 +59,7 @@ var (
 	ErrClosed    = errors.New("client: closed")
 	ErrGateway   = errors.New("client: the connection to the gateway is lost")
 	ErrNetwork   = errors.New("client: the network is too small")
-	ErrNoService = errors.New("client: no mix but the gateway offers this service")
+	ErrNoService = errors.New("client: no mix offers this service") // the gateway aside
 	ErrTooLong   = errors.New("client: message is too long")
 )
 

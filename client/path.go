@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/sphinx"
@@ -17,7 +18,7 @@ func (c *Client) paths(service string) (out, back []*directory.Descriptor, err e
 	exits := c.view.WithService(service)
 	exits = slices.DeleteFunc(exits, func(d *directory.Descriptor) bool { return d.ID() == c.gateway.ID() })
 	if len(exits) == 0 {
-		return nil, nil, fmt.Errorf("%w: %q", ErrNoService, service)
+		return nil, nil, fmt.Errorf("%w: %q; there is: %s", ErrNoService, service, strings.Join(c.services(), ", "))
 	}
 	exit := exits[below(len(exits))]
 	out = append(out, c.gateway)
@@ -25,6 +26,18 @@ func (c *Client) paths(service string) (out, back []*directory.Descriptor, err e
 	out = append(out, exit)
 	back = append(c.others(c.cfg.Hops-1, c.gateway, exit), c.gateway)
 	return out, back, nil
+}
+
+// services returns the names of all that mixes other than the gateway offer.
+func (c *Client) services() []string {
+	var names []string
+	for _, node := range c.view.Nodes {
+		if node.ID() != c.gateway.ID() {
+			names = append(names, node.Services...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // others returns n mixes in random order, none of them among not.

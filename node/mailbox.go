@@ -74,7 +74,9 @@ func (n *Node) deliver(ctx context.Context, conn *link.Conn, box *mailbox) {
 			if err = conn.WriteFrame(link.Reply, 0, frame); err == nil && len(box.queue) == 0 {
 				err = conn.Flush()
 			}
-			n.counts.delivered.Add(1)
+			if err == nil {
+				n.counts.delivered.Add(1)
+			}
 		case <-idle.C:
 			clear(frame)
 			if err = conn.WriteFrame(link.Padding, 0, frame); err == nil {

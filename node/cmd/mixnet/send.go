@@ -101,8 +101,11 @@ func readMessage(stdin io.Reader, args []string, file string) ([]byte, error) {
 // report says what went and what came back. The echo service must return what was sent.
 func report(out io.Writer, message, reply []byte, to string, took time.Duration) error {
 	sent, back := sha256.Sum256(message), sha256.Sum256(reply)
-	rate := float64(len(message)) / 1e6 / took.Seconds()
-	fmt.Fprintf(out, "sent  %8d bytes  SHA-256 %x\nreply %8d bytes  SHA-256 %x\nin %v (%.2f MB/s)\n", len(message), sent, len(reply), back, took.Round(time.Millisecond), rate)
+	fmt.Fprintf(out, "sent  %8d bytes  SHA-256 %x\nreply %8d bytes  SHA-256 %x\nin %v", len(message), sent, len(reply), back, took.Round(time.Millisecond))
+	if len(message) >= 100_000 {
+		fmt.Fprintf(out, ", %.2f MB/s", float64(len(message))/1e6/took.Seconds())
+	}
+	fmt.Fprintln(out)
 	if to == "echo" && sent != back {
 		return errors.New("the echo differs from what was sent")
 	}
