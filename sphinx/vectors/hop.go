@@ -1,0 +1,144 @@
+package vectors
+
+import (
+	"crypto/subtle"
+	"fmt"
+
+	"sphinxmix.example/lioness"
+	"sphinxmix.example/lioness/symmetric"
+	"sphinxmix.example/sphinx"
+	"sphinxmix.example/sphinx/internal/schedule"
+	"sphinxmix.example/sphinx/internal/x25519"
+	"sphinxmix.example/testvectors"
+)
+
+const kappa = 16 // κ
+
+func betaSize(p sphinx.Params) int   { return (2*p.MaxHops + 1) * kappa }
+func streamSize(p sphinx.Params) int { return (2*p.MaxHops + 3) * kappa }
+
+// newSchedule returns the derivations of p's key schedule.
+func newSchedule(p sphinx.Params) *schedule.Schedule {
+	return schedule.New(p.Schedule != sphinx.BoundSchedule)
+}
+
+// opened is all that the owner of a node's private key can compute from a packet (§3.6).
+type opened struct {
+	s       x25519.Key
+	zero    bool          // s is: α is of low order, and the rest is empty
+	prk     schedule.Seed // schedule 1 alone
+	keys    schedule.Keys
+	mu      []byte // the μ key
+	gamma   []byte // the MAC of β
+	header  []byte // β ‖ zeros, decrypted; nil where β has not its size
+	payload []byte // δ, decrypted once; nil where it is no block of LIONESS
+}
+
+// open computes every step of a packet's processing, whether or not the steps before it have succeeded.
+func open(p sphinx.Params, key *sphinx.PrivateKey, packet testvectors.Packet) (o opened) {
+	scalar, y, alpha := x25519.Key(key.Bytes()), x25519.Key(key.Public()), x25519.Key(packet.Alpha)
+	if !x25519.Shared(&o.s, &scalar, &alpha) {
+		o.zero = true
+		return o
+	}
+	derive := newSchedule(p)
+	o.prk = derive.Derive(&o.keys, &alpha, &y, &o.s)
+	o.mu = derive.MACKey(&o.keys)
+	o.gamma = derive.MAC(nil, &o.keys, packet.Beta)
+	if len(packet.Beta) == betaSize(p) {
+		o.header = keystream(o.keys.Stream(), streamSize(p))
+		subtle.XORBytes(o.header, o.header, packet.Beta)
+	}
+	if payload, err := lioness.New(o.keys.Payload()).AppendDecrypt(nil, packet.Delta); err == nil {
+		o.payload = payload
+	}
+	return o
+}
+
+// nextAlpha is the α of the next hop.
+func (o *opened) nextAlpha(alpha []byte) []byte {
+	from, to := x25519.Key(alpha), x25519.Key{}
+	x25519.Shared(&to, o.keys.Blinding(), &from)
+	return to[:]
+}
+
+func keystream(key *[32]byte, size int) []byte {
+	stream := make([]byte, size)
+	symmetric.XORKeyStream(stream, stream, key)
+	return stream
+}
+
+// split takes a packet apart.
+func split(p sphinx.Params, packet []byte) testvectors.Packet {
+	beta := 32 + betaSize(p)
+	return testvectors.Packet{
+		Header: splitHeader(p, packet[:beta+kappa]),
+		Delta:  packet[beta+kappa:],
+	}
+}
+
+func splitHeader(p sphinx.Params, header []byte) testvectors.Header {
+	beta := 32 + betaSize(p)
+	return testvectors.Header{Alpha: header[:32], Beta: header[32:beta], Gamma: header[beta:]}
+}
+
+// raw puts the packet of a vector together.
+func raw(packet testvectors.Packet) []byte {
+	return concat(rawHeader(packet.Header), packet.Delta)
+}
+
+func rawHeader(header testvectors.Header) []byte {
+	return concat(header.Alpha, header.Beta, header.Gamma)
+}
+
+func concat(parts ...testvectors.Hex) []byte {
+	whole := []byte{}
+	for _, part := range parts {
+		whole = append(whole, part...)
+	}
+	return whole
+}
+
+// params are the library's parameters for those of a vector.
+func (s *setting) params(v testvectors.Params) (sphinx.Params, error) {
+	p := sphinx.Params{MaxHops: v.MaxHops, PayloadSize: v.PayloadSize, Schedule: s.schedule}
+	return p, p.Validate()
+}
+
+// node is a stop of a path with its private key.
+type node struct {
+	key *sphinx.PrivateKey
+	hop sphinx.Hop
+}
+
+// nodes checks that the keys of a vector's nodes belong together.
+func nodes(p sphinx.Params, list []testvectors.Node) ([]node, error) {
+	if len(list) < 1 || len(list) > p.MaxHops {
+		return nil, fmt.Errorf("%d nodes, must be 1 to %d", len(list), p.MaxHops)
+	}
+	path := make([]node, len(list))
+	for i, v := range list {
+		field := fmt.Sprintf("nodes[%d]", i)
+		key, err := sphinx.NewPrivateKey(v.PrivateRaw)
+		if err != nil {
+			return nil, fmt.Errorf("%s.private_raw: %w", field, err)
+		}
+		public := key.Public()
+		if err := first(same(field+".private_key", key.Bytes(), v.PrivateKey), same(field+".public_key", public[:], v.PublicKey)); err != nil {
+			return nil, err
+		}
+		if len(v.ID) != sphinx.AddressSize || v.ID[0] != 0xff {
+			return nil, fmt.Errorf("%s.id: not %d bytes that start with ff", field, sphinx.AddressSize)
+		}
+		path[i] = node{key, sphinx.Hop{Address: sphinx.Address(v.ID), Key: public}}
+	}
+	return path, nil
+}
+
+func hopsOf(path []node) []sphinx.Hop {
+	hops := make([]sphinx.Hop, len(path))
+	for i := range path {
+		hops[i] = path[i].hop
+	}
+	return hops
+}
