@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"sync"
+	"time"
 
 	"sphinxmix.example/client/cell"
 	"sphinxmix.example/sphinx"
@@ -15,36 +17,44 @@ type book struct {
 
 // expectation is one SURB that was sent out.
 type expectation struct {
-	key     *sphinx.ReplyKey
-	request *request
+	key      *sphinx.ReplyKey
+	request  *request
+	sequence int // of the cell that carries it
+	sent     time.Time
 }
 
-// expect enters a SURB of request.
-func (b *book) expect(id sphinx.MessageID, key *sphinx.ReplyKey, r *request) {
+// expect enters a SURB, unless its request has ended.
+func (b *book) expect(id sphinx.MessageID, e *expectation) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.expected[id] = &expectation{key, r}
+	if e.request.over {
+		e.key.Wipe()
+		return false
+	}
+	b.expected[id] = e
+	return true
 }
 
-// arrive opens the payload that came with id and gives the cell in it to its request. Payloads that nobody waits for, or
-// that do not open, are dropped; the true reply can still come.
-func (b *book) arrive(id sphinx.MessageID, payload []byte) {
-	r, message := b.open(id, payload)
-	if r == nil {
-		return
+// arrive opens the payload that came with id, gives the answer in it to its request, and returns how long it took.
+// Payloads that nobody waits for, that do not open, or that do not answer the cell whose SURB they came through are
+// dropped: the gateway and the service may send anything.
+func (b *book) arrive(id sphinx.MessageID, payload []byte) (trip time.Duration, ok bool) {
+	e, message := b.open(id, payload)
+	if e == nil {
+		return 0, false
 	}
-	c, err := cell.Parse(message, 0) // the service may have put anything into it
-	if err != nil || c.Stream != r.stream {
-		return
+	c, err := cell.Parse(message, 0)
+	last := e.sequence == e.request.total-1
+	if err != nil || c.Stream != e.request.stream || int(c.Sequence) != e.sequence || c.Last != last || c.SURBs != nil {
+		return 0, false
 	}
-	c.Data = append([]byte(nil), c.Data...)
-	select {
-	case r.arrived <- c:
-	case <-r.ended:
-	}
+	e.request.deliver(answer{e.sequence, bytes.Clone(c.Data)})
+	return time.Since(e.sent), true
 }
 
-func (b *book) open(id sphinx.MessageID, payload []byte) (*request, []byte) {
+// open returns what id is expected for and the message in payload, which id is not expected for from then on. What does
+// not open changes nothing, so that the true reply can still come.
+func (b *book) open(id sphinx.MessageID, payload []byte) (*expectation, []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.expected[id]
@@ -56,13 +66,14 @@ func (b *book) open(id sphinx.MessageID, payload []byte) (*request, []byte) {
 		return nil, nil
 	}
 	delete(b.expected, id)
-	return e.request, message
+	return e, message
 }
 
-// forget removes what a request that has ended still waits for.
+// forget ends a request, and removes what it still waits for.
 func (b *book) forget(r *request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	r.over = true
 	for id, e := range b.expected {
 		if e.request == r {
 			e.key.Wipe()

@@ -10,10 +10,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -29,25 +29,23 @@ type Config struct {
 	Directory *directory.Client // required
 
 	// Dial connects to a mix's address; TCP if nil.
-	Dial func(ctx context.Context, address string) (net.Conn, error)
-	// Hops is the number of mixes on each path, replies' too; 3 if zero.
+	Dial func(ctx context.Context, address string) (net.Conn, error) // Hops is the number of mixes on each path, replies' too; 3 if zero.
 	Hops int
-
-	Log *slog.Logger // discards if nil
 }
 
 // Client is connected to a network through one gateway. It is safe for concurrent use. Make it with New and Close it.
 type Client struct {
 	cfg     Config
-	view    *directory.View
 	params  sphinx.Params
-	gateway *directory.Descriptor
+	view    atomic.Pointer[directory.View] // the newest
+	gateway directory.NodeID
 	id      []byte // what the gateway knows the client by; fresh for each Client
 	conn    *link.Conn
 
-	jobs chan job    // cells to be wrapped
-	out  chan []byte // packets to be sent
-	book book
+	jobs  chan job    // cells to be wrapped
+	out   chan []byte // packets to be sent
+	book  book
+	trips trips
 
 	ctx     context.Context // ends when the client is closed or loses its gateway
 	cancel  context.CancelCauseFunc
@@ -57,7 +55,8 @@ type Client struct {
 // Errors that a caller may want to tell apart.
 var (
 	ErrClosed    = errors.New("client: closed")
-	ErrGateway   = errors.New("client: the connection to the gateway is lost")
+	ErrGateway   = errors.New("client: the connection to the gateway is lost; make a new client")
+	ErrView      = errors.New("client: the view of the network has expired")
 	ErrNetwork   = errors.New("client: the network is too small")
 	ErrNoService = errors.New("client: no mix offers this service") // the gateway aside
 	ErrTooLong   = errors.New("client: message is too long")
@@ -76,16 +75,12 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Hops == 0 {
 		cfg.Hops = MinHops
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
 	view, err := cfg.Directory.Fetch(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
 		cfg:    cfg,
-		view:   view,
 		params: view.Params,
 		jobs:   make(chan job),
 		out:    make(chan []byte, window),
@@ -95,14 +90,16 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	case cfg.Hops < MinHops || cfg.Hops > view.Params.MaxHops:
 		return nil, fmt.Errorf("client: %d hops: this network's paths have %d to %d", cfg.Hops, MinHops, view.Params.MaxHops)
 	case len(view.Nodes) <= cfg.Hops:
-		return nil, fmt.Errorf("%w: paths of %d take %d mixes, and it has %d", ErrNetwork, cfg.Hops, cfg.Hops+1, len(view.Nodes))
+		return nil, tooSmall(view, cfg.Hops)
 	}
-	if err := c.connect(ctx); err != nil {
+	c.view.Store(view)
+	if err := c.connect(ctx, view.Nodes); err != nil {
 		return nil, err
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.start(c.read)
 	c.start(c.write)
+	c.start(c.follow)
 	for range runtime.GOMAXPROCS(0) {
 		c.start(c.wrap)
 	}
@@ -125,35 +122,39 @@ func (c *Client) Close() {
 	c.running.Wait()
 }
 
-// Params returns the network's parameters.
-func (c *Client) Params() sphinx.Params { return c.params }
-
 // connect tries mixes in random order until one takes the client, and subscribes to its mailbox there.
-func (c *Client) connect(ctx context.Context) error {
-	nodes := c.view.Nodes
+func (c *Client) connect(ctx context.Context, mixes []*directory.Descriptor) error {
 	var failed error
-	for _, i := range shuffled(len(nodes)) {
-		conn, err := c.dial(ctx, nodes[i])
+	for _, i := range shuffled(len(mixes)) {
+		conn, err := c.dial(ctx, mixes[i])
 		if err != nil {
 			failed = err
 			continue
 		}
-		var secret link.MailboxSecret
-		rand.Read(secret[:])
-		frame := make([]byte, c.params.PacketSize())
-		copy(frame, secret[:])
-		if err := conn.WriteFrame(link.Subscribe, 0, frame); err == nil {
-			err = conn.Flush()
-		}
-		if err != nil {
+		if err := c.subscribe(conn); err != nil {
 			conn.Close()
 			failed = err
 			continue
 		}
-		c.conn, c.gateway, c.id = conn, nodes[i], secret.ClientID()
+		c.conn, c.gateway = conn, mixes[i].ID()
 		return nil
 	}
-	return fmt.Errorf("client: none of %d mixes can be reached; the last said: %w", len(nodes), failed)
+	return fmt.Errorf("client: none of %d mixes can be reached; the last said: %w", len(mixes), failed)
+}
+
+// subscribe claims a new mailbox at the gateway that conn leads to.
+func (c *Client) subscribe(conn *link.Conn) error {
+	var secret link.MailboxSecret
+	rand.Read(secret[:])
+	frame := make([]byte, c.params.PacketSize())
+	copy(frame, secret[:])
+	c.id = secret.ClientID()
+	defer clear(frame)
+	defer clear(secret[:])
+	if err := conn.WriteFrame(link.Subscribe, 0, frame); err != nil {
+		return err
+	}
+	return conn.Flush()
 }
 
 func (c *Client) dial(ctx context.Context, to *directory.Descriptor) (*link.Conn, error) {
@@ -163,7 +164,7 @@ func (c *Client) dial(ctx context.Context, to *directory.Descriptor) (*link.Conn
 	if err != nil {
 		return nil, err
 	}
-	return link.Dial(ctx, conn, to.Identity, link.Config{FrameSize: c.params.PacketSize(), Log: c.cfg.Log})
+	return link.Dial(ctx, conn, to.Identity, link.Config{FrameSize: c.params.PacketSize()})
 }
 
 // read takes what the gateway delivers. Whatever is not a reply that is waited for is dropped: the gateway, and everyone
@@ -177,24 +178,23 @@ func (c *Client) read() error {
 		}
 		if kind == link.Reply {
 			id := sphinx.MessageID(frame[:sphinx.MessageIDSize])
-			c.book.arrive(id, frame[sphinx.MessageIDSize:][:c.params.PayloadSize])
+			if trip, ok := c.book.arrive(id, frame[sphinx.MessageIDSize:][:c.params.PayloadSize]); ok {
+				c.trips.measure(trip)
+			}
 		}
 	}
 }
 
-// keepAlive is how often an idle link carries padding, so that the gateway does not give it up.
-const keepAlive = time.Minute
-
 // write sends packets to the gateway.
 func (c *Client) write() error {
 	padding := make([]byte, c.params.PacketSize())
-	idle := time.NewTicker(keepAlive)
+	idle := time.NewTicker(link.KeepAlive)
 	defer idle.Stop()
 	for {
 		var err error
 		select {
 		case packet := <-c.out:
-			err = c.conn.WriteFrame(link.Packet, byte(c.gateway.Keys[0].Epoch), packet)
+			err = c.conn.WriteFrame(link.Packet, firstEpoch, packet)
 		case <-idle.C:
 			err = c.conn.WriteFrame(link.Padding, 0, padding)
 		case <-c.ctx.Done():
@@ -205,6 +205,30 @@ func (c *Client) write() error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// refresh is how often a client asks its directory for a newer view.
+const refresh = time.Minute
+
+// follow keeps the view fresh. A directory that does not answer is asked again: the view is good until it expires.
+func (c *Client) follow() error {
+	tick := time.NewTicker(refresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			view, err := c.cfg.Directory.Fetch(c.ctx)
+			if err != nil || view.Params != c.params {
+				continue
+			}
+			// A directory that has just started may not have heard from every mix.
+			if _, listed := view.Node(c.gateway); listed || !time.Now().Before(c.view.Load().Expires) {
+				c.view.Store(view)
+			}
+		case <-c.ctx.Done():
+			return nil
 		}
 	}
 }

@@ -6,58 +6,66 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"time"
 
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/sphinx"
 )
 
-// paths chooses a path for a message to service and one for its reply: each through Hops mixes, none of them twice, the
-// first from the gateway to a last hop that offers the service, the second from anywhere but that last hop to the
-// gateway.
+// paths chooses a path for a message to service and one for its reply, in the network as the client knows it now.
 func (c *Client) paths(service string) (out, back []*directory.Descriptor, err error) {
-	exits := c.view.WithService(service)
-	exits = slices.DeleteFunc(exits, func(d *directory.Descriptor) bool { return d.ID() == c.gateway.ID() })
+	view := c.view.Load()
+	if !time.Now().Before(view.Expires) {
+		return nil, nil, fmt.Errorf("%w: the directory has had no newer one since %s", ErrView, view.Expires.UTC().Format(time.RFC3339))
+	}
+	gateway, listed := view.Node(c.gateway)
+	if !listed {
+		return nil, nil, fmt.Errorf("%w: the directory lists it no more", ErrGateway)
+	}
+	return choose(view, gateway, c.cfg.Hops, service)
+}
+
+// choose returns two random paths of n mixes, none of them twice on one: out from the gateway to a last hop that offers
+// the service, back from anywhere but that last hop to the gateway.
+func choose(view *directory.View, gateway *directory.Descriptor, n int, service string) (out, back []*directory.Descriptor, err error) {
+	if len(view.Nodes) <= n {
+		return nil, nil, tooSmall(view, n)
+	}
+	others := slices.DeleteFunc(slices.Clone(view.Nodes), func(d *directory.Descriptor) bool { return d.ID() == gateway.ID() })
+	var exits []*directory.Descriptor
+	var services []string
+	for _, d := range others {
+		services = append(services, d.Services...)
+		if slices.Contains(d.Services, service) {
+			exits = append(exits, d)
+		}
+	}
 	if len(exits) == 0 {
-		return nil, nil, fmt.Errorf("%w: %q; there is: %s", ErrNoService, service, strings.Join(c.services(), ", "))
+		slices.Sort(services)
+		return nil, nil, fmt.Errorf("%w: %q; there is: %s", ErrNoService, service, strings.Join(slices.Compact(services), ", "))
 	}
 	exit := exits[below(len(exits))]
-	out = append(out, c.gateway)
-	out = append(out, c.others(c.cfg.Hops-2, c.gateway, exit)...)
-	out = append(out, exit)
-	back = append(c.others(c.cfg.Hops-1, c.gateway, exit), c.gateway)
+	others = slices.DeleteFunc(others, func(d *directory.Descriptor) bool { return d == exit })
+	out = slices.Concat([]*directory.Descriptor{gateway}, some(others, n-2), []*directory.Descriptor{exit})
+	back = append(some(others, n-1), gateway)
 	return out, back, nil
 }
 
-// services returns the names of all that mixes other than the gateway offer.
-func (c *Client) services() []string {
-	var names []string
-	for _, node := range c.view.Nodes {
-		if node.ID() != c.gateway.ID() {
-			names = append(names, node.Services...)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+func tooSmall(view *directory.View, hops int) error {
+	return fmt.Errorf("%w: paths of %d take %d mixes, and it has %d", ErrNetwork, hops, hops+1, len(view.Nodes))
 }
 
-// others returns n mixes in random order, none of them among not.
-func (c *Client) others(n int, not ...*directory.Descriptor) []*directory.Descriptor {
+// some returns n of from in random order.
+func some(from []*directory.Descriptor, n int) []*directory.Descriptor {
 	chosen := make([]*directory.Descriptor, 0, n+1)
-next:
-	for _, i := range shuffled(len(c.view.Nodes)) {
-		if len(chosen) == n {
-			break
-		}
-		node := c.view.Nodes[i]
-		for _, taken := range not {
-			if node.ID() == taken.ID() {
-				continue next
-			}
-		}
-		chosen = append(chosen, node)
+	for _, i := range shuffled(len(from))[:n] {
+		chosen = append(chosen, from[i])
 	}
 	return chosen
 }
+
+// firstEpoch is the key epoch of every mix: keys do not change yet.
+const firstEpoch = 0
 
 // hops turns a path into what package sphinx wants.
 func hops(path []*directory.Descriptor) []sphinx.Hop {

@@ -1,11 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"slices"
+	"sync"
 	"time"
 
 	"sphinxmix.example/client/cell"
@@ -13,57 +14,26 @@ import (
 	"sphinxmix.example/sphinx"
 )
 
-// MaxMessage is the length in bytes of the longest message that Request sends, and of the longest reply: 64 MiB.
+// MaxMessage is the length in bytes of the longest message that Request sends: 64 MiB.
 const MaxMessage = 64 << 20
 
-const (
-	window       = 512              // cells of one request that wait for their reply at once
-	firstTimeout = 3 * time.Second  // before a cell is sent again, while no round trip was measured
-	minTimeout   = time.Second      // and afterwards
-	maxTimeout   = 30 * time.Second // and at most
-)
+// window is how many cells of one request wait for their answers at once.
+const window = 512
 
 // Message is what Request sends.
 type Message struct {
 	To   string // the service
 	Body []byte // at most MaxMessage bytes; not changed, and not to be changed meanwhile
 
-	// Progress, if not nil, is called after each reply with how many cells have been answered, of how many.
+	// Progress, if not nil, is called after each answer with how many cells have been answered, of how many.
 	Progress func(done, total int)
-	// Routed, if not nil, is called with the two paths of the first packet.
+	// Routed, if not nil, is called with the two paths of the first packet, by another goroutine.
 	Routed func(out, back []directory.NodeID)
 }
 
-// request is one message under way. All but the channels belongs to the goroutine that called Request.
-type request struct {
-	service string
-	stream  uint64
-	body    []byte
-	routed  func(out, back []directory.NodeID)
-
-	arrived chan cell.Cell // from the reading goroutine
-	failed  chan error     // from the wrapping goroutines; holds one
-	ended   chan struct{}  // closed when Request returns
-
-	room    int                  // data bytes in a cell
-	total   int                  // cells of body
-	fresh   int                  // the first cell that was never sent
-	again   []uint32             // cells to send again
-	joined  cell.Joiner          // of the reply
-	waiting map[uint32]time.Time // cells without an answer, by when they were sent last
-	resent  map[uint32]bool      // cells that were sent again: their round trip is not measured
-	average time.Duration        // smoothed round trip
-	varying time.Duration        // its smoothed deviation
-}
-
-// job is one cell to be wrapped and sent.
-type job struct {
-	request *request
-	index   int
-}
-
-// Request sends a message to a service and returns its reply, which has arrived whole and once. A message longer than
-// one packet takes goes as many cells, each of which is sent again until it is answered. The call ends with ctx.
+// Request sends a message to a service and returns its reply. A message longer than one packet takes goes as many cells,
+// each of which is sent again, along other paths, until it is answered. The service answers a cell with one of the same
+// sequence; the reply is the answers, joined. The call ends with ctx.
 func (c *Client) Request(ctx context.Context, m Message) ([]byte, error) {
 	if len(m.Body) > MaxMessage {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d; split it", ErrTooLong, len(m.Body), MaxMessage)
@@ -76,99 +46,89 @@ func (c *Client) Request(ctx context.Context, m Message) ([]byte, error) {
 		return nil, err
 	}
 	r := &request{
-		service: m.To,
+		Message: m,
 		stream:  randomStream(),
-		body:    m.Body,
-		routed:  m.Routed,
-		arrived: make(chan cell.Cell),
-		failed:  make(chan error, 1),
-		ended:   make(chan struct{}),
 		room:    room,
-		joined:  cell.Joiner{Limit: MaxMessage},
-		waiting: make(map[uint32]time.Time),
-		resent:  make(map[uint32]bool),
+		total:   cell.Count(len(m.Body), room),
+		news:    make(chan struct{}, 1),
+		failed:  make(chan error, 1),
+		waiting: make(map[int]*attempt),
 	}
+	r.answers = make([][]byte, r.total)
 	defer c.book.forget(r)
-	defer close(r.ended)
+	return c.run(ctx, r)
+}
 
-	r.total = cell.Count(len(m.Body), room)
-	done := 0
-	overdue := time.NewTicker(minTimeout / 4)
-	defer overdue.Stop()
-	for done < r.total {
+// request is one message under way.
+type request struct {
+	Message
+	stream uint64
+	room   int // data bytes in a cell
+	total  int // cells
+
+	failed chan error    // from the wrapping goroutines; holds one
+	news   chan struct{} // holds one while inbox is not empty
+	mu     sync.Mutex
+	inbox  []answer // from the reading goroutine; guarded by mu
+
+	over bool // nobody waits for answers any more; guarded by the book's mutex
+
+	// What follows belongs to the goroutine that called Request.
+	answers  [][]byte         // by sequence; nil where there is none yet
+	answered int              // how many are not nil
+	fresh    int              // the first cell that was never sent
+	waiting  map[int]*attempt // cells that were sent and not answered
+	overdue  []int            // those of them that are to be sent again now; some may have been answered since
+}
+
+// attempt is the last time that a cell was sent.
+type attempt struct {
+	due    time.Time // when it is to be sent again
+	before int       // how often it was sent before
+}
+
+// answer is what came back for one cell.
+type answer struct {
+	sequence int
+	data     []byte
+}
+
+// run sends cells and takes answers until all are here.
+func (c *Client) run(ctx context.Context, r *request) ([]byte, error) {
+	tick := time.NewTicker(minTimeout / 4)
+	defer tick.Stop()
+	for r.answered < r.total {
 		jobs, index := c.jobs, r.next()
 		if index < 0 {
 			jobs = nil
 		}
 		select {
 		case jobs <- job{r, index}:
-			r.wrapped(index)
-		case reply := <-r.arrived:
-			fresh, err := r.answer(&reply)
-			if err != nil {
-				return nil, fmt.Errorf("client: reply of %q: %w", m.To, err)
+			r.sent(index, c.trips.timeout())
+		case <-r.news:
+			for _, a := range r.take() {
+				r.accept(a)
 			}
-			if fresh {
-				done++
-				if m.Progress != nil {
-					m.Progress(done, r.total)
-				}
-			}
-		case <-overdue.C:
-			r.findOverdue()
+		case now := <-tick.C:
+			r.findOverdue(now)
 		case err := <-r.failed:
 			return nil, err
 		case <-ctx.Done():
-			return nil, fmt.Errorf("client: %d of %d cells answered: %w", done, r.total, context.Cause(ctx))
+			return nil, fmt.Errorf("client: %d of %d cells answered: %w", r.answered, r.total, context.Cause(ctx))
 		case <-c.ctx.Done():
 			return nil, context.Cause(c.ctx)
 		}
 	}
-	if !r.joined.Complete() {
-		return nil, fmt.Errorf("client: reply of %q: %w", m.To, cell.ErrMalformed)
-	}
-	return r.joined.Message(), nil
-}
-
-// answer takes the reply to one cell and reports whether it was the first.
-func (r *request) answer(reply *cell.Cell) (fresh bool, err error) {
-	sent, waiting := r.waiting[reply.Sequence]
-	if !waiting {
-		return false, nil // to a cell that was sent twice, or never
-	}
-	delete(r.waiting, reply.Sequence)
-	if !r.resent[reply.Sequence] {
-		r.measure(time.Since(sent))
-	}
-	delete(r.resent, reply.Sequence)
-	return r.joined.Add(reply)
-}
-
-// measure updates the round trip as RFC 6298 §2 does.
-func (r *request) measure(trip time.Duration) {
-	if r.average == 0 {
-		r.average, r.varying = trip, trip/2
-		return
-	}
-	r.varying += ((r.average - trip).Abs() - r.varying) / 4
-	r.average += (trip - r.average) / 8
-}
-
-// timeout is how long a cell may wait for its answer.
-func (r *request) timeout() time.Duration {
-	if r.average == 0 {
-		return firstTimeout
-	}
-	return min(max(minTimeout, r.average+4*r.varying), maxTimeout)
+	return bytes.Join(r.answers, nil), nil
 }
 
 // next returns the cell to send now, or −1: an overdue one first, else the next while the window is open.
 func (r *request) next() int {
-	for len(r.again) > 0 {
-		if _, waiting := r.waiting[r.again[0]]; waiting {
-			return int(r.again[0])
+	for len(r.overdue) > 0 {
+		if r.waiting[r.overdue[0]] != nil {
+			return r.overdue[0]
 		}
-		r.again = r.again[1:] // answered meanwhile
+		r.overdue = r.overdue[1:]
 	}
 	if r.fresh == r.total || len(r.waiting) >= window {
 		return -1
@@ -176,25 +136,69 @@ func (r *request) next() int {
 	return r.fresh
 }
 
-// wrapped takes note that a cell which next returned is on its way.
-func (r *request) wrapped(index int) {
-	if index == r.fresh {
+// sent takes note that the cell which next returned is on its way, and is to be answered within timeout if it goes for
+// the first time; each further time it is given twice as long.
+func (r *request) sent(index int, timeout time.Duration) {
+	a := r.waiting[index]
+	if a == nil {
+		a = &attempt{}
+		r.waiting[index] = a
 		r.fresh++
 	} else {
-		r.again = r.again[1:]
-		r.resent[uint32(index)] = true
+		a.before++
+		r.overdue = r.overdue[1:]
 	}
-	r.waiting[uint32(index)] = time.Now()
+	a.due = time.Now().Add(backedOff(timeout, a.before))
 }
 
-// findOverdue queues the cells that have waited too long to be sent again.
-func (r *request) findOverdue() {
-	limit := r.timeout()
-	for sequence, sent := range r.waiting {
-		if time.Since(sent) >= limit && !slices.Contains(r.again, sequence) {
-			r.again = append(r.again, sequence)
+// findOverdue queues the cells that have waited too long, to be sent again.
+func (r *request) findOverdue(now time.Time) {
+	if len(r.overdue) > 0 {
+		return // the last ones have not all gone yet
+	}
+	for index, a := range r.waiting {
+		if now.After(a.due) {
+			r.overdue = append(r.overdue, index)
 		}
 	}
+}
+
+// deliver hands an answer to the request, without waiting for it. There are never more than the cells that were sent.
+func (r *request) deliver(a answer) {
+	r.mu.Lock()
+	r.inbox = append(r.inbox, a)
+	r.mu.Unlock()
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+func (r *request) take() []answer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := r.inbox
+	r.inbox = nil
+	return taken
+}
+
+// accept takes the first answer to a cell.
+func (r *request) accept(a answer) {
+	if r.answers[a.sequence] != nil {
+		return // it was sent twice
+	}
+	delete(r.waiting, a.sequence)
+	r.answers[a.sequence] = a.data
+	r.answered++
+	if r.Progress != nil {
+		r.Progress(r.answered, r.total)
+	}
+}
+
+// job is one cell to be wrapped and sent.
+type job struct {
+	request *request
+	index   int
 }
 
 // wrap makes packets of cells until the client ends.
@@ -210,6 +214,9 @@ func (c *Client) wrap() error {
 				}
 				continue
 			}
+			if packet == nil {
+				continue
+			}
 			select {
 			case c.out <- packet:
 			case <-c.ctx.Done():
@@ -221,15 +228,15 @@ func (c *Client) wrap() error {
 	}
 }
 
-// packet wraps one cell, with a SURB for its reply, along fresh paths.
+// packet wraps one cell, with a SURB for its answer, along fresh paths. It returns nil where the request has ended.
 func (c *Client) packet(j job) ([]byte, error) {
 	r := j.request
-	out, back, err := c.paths(r.service)
+	out, back, err := c.paths(r.To)
 	if err != nil {
 		return nil, err
 	}
-	if j.index == 0 && r.routed != nil {
-		r.routed(ids(out), ids(back))
+	if j.index == 0 && r.Routed != nil {
+		r.Routed(ids(out), ids(back))
 	}
 	var id sphinx.MessageID
 	rand.Read(id[:])
@@ -241,13 +248,15 @@ func (c *Client) packet(j job) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	piece := cell.Piece(r.body, r.room, r.stream, j.index)
+	piece := cell.Piece(r.Body, r.room, r.stream, j.index)
 	piece.SURBs = [][]byte{encoded}
-	packet, err := c.params.Wrap(nil, nil, hops(out), []byte(r.service), piece.Append(nil))
+	packet, err := c.params.Wrap(nil, nil, hops(out), []byte(r.To), piece.Append(nil))
 	if err != nil {
 		return nil, err
 	}
-	c.book.expect(id, key, r)
+	if !c.book.expect(id, &expectation{key: key, request: r, sequence: j.index, sent: time.Now()}) {
+		return nil, nil
+	}
 	return packet, nil
 }
 

@@ -21,49 +21,51 @@ const (
 	DropReplayStore              // sphinx.ErrReplayStore
 	DropRouting                  // sphinx.ErrRouting
 	DropPayload                  // sphinx.ErrPayload
-	DropNextHop                  // to a mix that the view does not list
-	DropPeerQueue                // more than fits is waiting for that mix
-	DropPeer                     // that mix went away with the packet queued
+	DropSender                   // more than its sender's share of the batch
+	DropNextHop                  // to a mix that the view does not list, or to this one
+	DropPeerQueue                // more than fits is waiting for that mix, or in the node
+	DropPeer                     // that mix went away with the packet queued or on its way
 	DropNoService                // to a service that this node does not offer
 	DropServiceQueue             // more than fits is waiting for the services
 	DropService                  // the service could not use it
-	DropNoClient                 // to a client that is not connected
+	DropNoClient                 // to a client that is not connected, or went away before it came
 	DropClientQueue              // more than fits is waiting for that client
 	drops
 )
 
 var dropNames = [drops]string{
-	"frame", "epoch", "size", "group", "mac", "replay", "replay_store", "routing", "payload", "next_hop", "peer_queue", "peer",
+	"frame", "epoch", "size", "group", "mac", "replay", "replay_store", "routing", "payload", "sender", "next_hop", "peer_queue", "peer",
 	"no_service", "service_queue", "service", "no_client", "client_queue",
 }
 
 // String returns the reason as metrics name it.
 func (d Drop) String() string { return dropNames[d] }
 
-var dropErrors = map[error]Drop{
-	sphinx.ErrPacketSize: DropSize,
-	sphinx.ErrGroup:      DropGroup,
-	sphinx.ErrMAC:        DropMAC,
-	sphinx.ErrReplay:     DropReplay,
-	sphinx.ErrRouting:    DropRouting,
-	sphinx.ErrPayload:    DropPayload,
+var dropErrors = []struct {
+	err    error
+	reason Drop
+}{
+	{sphinx.ErrPacketSize, DropSize},
+	{sphinx.ErrGroup, DropGroup},
+	{sphinx.ErrMAC, DropMAC},
+	{sphinx.ErrReplay, DropReplay},
+	{sphinx.ErrReplayStore, DropReplayStore},
+	{sphinx.ErrRouting, DropRouting},
 }
 
 // dropOf returns the reason that an error of Unwrap stands for.
 func dropOf(err error) Drop {
-	if reason, ok := dropErrors[err]; ok {
-		return reason
+	for _, known := range dropErrors {
+		if errors.Is(err, known.err) {
+			return known.reason
+		}
 	}
-	if errors.Is(err, sphinx.ErrReplayStore) {
-		return DropReplayStore
-	}
-	return DropPayload
+	return DropPayload // the one that is left
 }
 
 type counters struct {
 	received, sent, served, delivered atomic.Uint64
 	batches                           atomic.Uint64
-	lastBatch                         atomic.Int64
 	drops                             [drops]atomic.Uint64
 }
 
@@ -74,7 +76,6 @@ type Counts struct {
 	Served    uint64 // by this node's services
 	Delivered uint64 // to this node's clients
 	Batches   uint64 // released
-	LastBatch int    // packets in the last batch
 	Dropped   map[Drop]uint64
 }
 
@@ -86,7 +87,6 @@ func (n *Node) Counts() Counts {
 		Served:    n.counts.served.Load(),
 		Delivered: n.counts.delivered.Load(),
 		Batches:   n.counts.batches.Load(),
-		LastBatch: int(n.counts.lastBatch.Load()),
 		Dropped:   make(map[Drop]uint64),
 	}
 	for reason := range drops {
@@ -95,4 +95,19 @@ func (n *Node) Counts() Counts {
 		}
 	}
 	return c
+}
+
+// Add adds the counts of another node.
+func (c *Counts) Add(other Counts) {
+	c.Received += other.Received
+	c.Sent += other.Sent
+	c.Served += other.Served
+	c.Delivered += other.Delivered
+	c.Batches += other.Batches
+	if c.Dropped == nil {
+		c.Dropped = make(map[Drop]uint64)
+	}
+	for reason, count := range other.Dropped {
+		c.Dropped[reason] += count
+	}
 }

@@ -9,9 +9,6 @@ import (
 	"sphinxmix.example/sphinx"
 )
 
-// keepAlive is how often an idle link carries padding, so that neither end gives it up.
-const keepAlive = time.Minute
-
 // mailbox is where replies for one connected client wait for its link.
 type mailbox struct {
 	client string
@@ -32,7 +29,7 @@ type mailboxes struct {
 func (m *mailboxes) subscribe(frame []byte, deliver func(*mailbox)) *mailbox {
 	var secret link.MailboxSecret
 	copy(secret[:], frame)
-	box := &mailbox{client: string(secret.ClientID()), queue: make(chan *packet, outQueue), end: make(chan struct{})}
+	box := &mailbox{client: string(secret.ClientID()), queue: make(chan *packet, clientQueue), end: make(chan struct{})}
 	m.mu.Lock()
 	m.open[box.client] = box.queue
 	m.mu.Unlock()
@@ -60,34 +57,28 @@ func (m *mailboxes) close(box *mailbox) {
 
 // deliver sends replies to one client until its mailbox is closed or its link fails.
 func (n *Node) deliver(ctx context.Context, conn *link.Conn, box *mailbox) {
+	out := &outlet{conn: conn, sent: &n.counts.delivered, lost: &n.counts.drops[DropNoClient]}
+	defer out.close()
 	frame := make([]byte, n.cfg.Params.PacketSize())
-	defer conn.Close()
-	idle := time.NewTicker(keepAlive)
+	idle := time.NewTicker(link.KeepAlive)
 	defer idle.Stop()
 	for {
-		var err error
 		select {
 		case p := <-box.queue:
 			copy(frame, p.layer.MessageID[:])
 			copy(frame[sphinx.MessageIDSize:], p.layer.Payload)
 			n.recycle(p)
-			if err = conn.WriteFrame(link.Reply, 0, frame); err == nil && len(box.queue) == 0 {
-				err = conn.Flush()
-			}
-			if err == nil {
-				n.counts.delivered.Add(1)
+			if out.write(link.Reply, 0, frame, len(box.queue) == 0) != nil {
+				return
 			}
 		case <-idle.C:
 			clear(frame)
-			if err = conn.WriteFrame(link.Padding, 0, frame); err == nil {
-				err = conn.Flush()
+			if conn.WriteFrame(link.Padding, 0, frame) != nil || conn.Flush() != nil {
+				return
 			}
 		case <-box.end:
 			return
 		case <-ctx.Done():
-			return
-		}
-		if err != nil {
 			return
 		}
 	}

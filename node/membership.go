@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -35,25 +37,41 @@ func (n *Node) follow(ctx context.Context) error {
 		case view.Params != n.cfg.Params:
 			n.cfg.Log.Error("the network has other parameters than this node")
 		default:
-			n.view.Store(view)
+			if _, listed := view.Node(n.id); !listed {
+				registered = time.Time{} // the directory has forgotten: tell it again
+			}
+			n.adopt(view)
 		}
+	}
+}
+
+// adopt makes view the node's own.
+func (n *Node) adopt(view *directory.View) {
+	if n.view.Swap(view) == view {
+		return
+	}
+	select {
+	case n.viewChanged <- struct{}{}:
+	default:
 	}
 }
 
 // register tells the directory of this node, for Lifetime from now.
 func (n *Node) register(ctx context.Context, now time.Time) error {
-	d := directory.Descriptor{
-		Address: n.cfg.Address,
-		Keys:    []directory.EpochKey{{Epoch: keyEpoch, Key: n.key.Public()}},
-		Params:  directory.ParamsHash(n.cfg.Params),
-		Expires: now.Add(n.cfg.Lifetime),
-	}
-	for service := range n.cfg.Handlers {
-		d.Services = append(d.Services, service)
-	}
-	signed, err := directory.SignDescriptor(n.cfg.Identity, d)
+	signed, err := n.descriptor(now)
 	if err != nil {
 		return err
 	}
 	return n.cfg.Directory.Register(ctx, signed)
+}
+
+// descriptor returns what the directory is to say of this node, signed.
+func (n *Node) descriptor(now time.Time) ([]byte, error) {
+	return directory.SignDescriptor(n.cfg.Identity, directory.Descriptor{
+		Address:  n.cfg.Address,
+		Keys:     []directory.EpochKey{{Epoch: keyEpoch, Key: n.key.Public()}},
+		Services: slices.Collect(maps.Keys(n.cfg.Handlers)),
+		Params:   directory.ParamsHash(n.cfg.Params),
+		Expires:  now.Add(n.cfg.Lifetime),
+	})
 }

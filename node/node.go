@@ -66,8 +66,26 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("node: Config.Listener is missing")
 	case c.Directory == nil:
 		return c, errors.New("node: Config.Directory is missing")
-	case c.BatchSize < 0 || c.BatchDeadline < 0 || c.MaxTags < 0 || c.Refresh < 0 || c.Lifetime < 0:
-		return c, errors.New("node: a negative number in Config")
+	}
+	for _, field := range []struct {
+		name  string
+		value int64
+	}{
+		{"BatchSize", int64(c.BatchSize)},
+		{"BatchDeadline", int64(c.BatchDeadline)},
+		{"MaxTags", int64(c.MaxTags)},
+		{"MaxLinksPerAddress", int64(c.MaxLinksPerAddress)},
+		{"Refresh", int64(c.Refresh)},
+		{"Lifetime", int64(c.Lifetime)},
+	} {
+		if field.value < 0 {
+			return c, fmt.Errorf("node: Config.%s is negative", field.name)
+		}
+	}
+	for name, handler := range c.Handlers {
+		if handler == nil {
+			return c, fmt.Errorf("node: Config.Handlers has none for %q", name)
+		}
 	}
 	if err := c.Params.Validate(); err != nil {
 		return c, err
@@ -91,6 +109,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxTags = cmp.Or(c.MaxTags, 1<<22)
 	c.Refresh = cmp.Or(c.Refresh, 10*time.Second)
 	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)
+	if c.Lifetime < time.Second || c.Lifetime > directory.MaxDescriptorLifetime {
+		return c, fmt.Errorf("node: Config.Lifetime is %v, must be 1 s to %v", c.Lifetime, directory.MaxDescriptorLifetime)
+	}
 	return c, nil
 }
 
@@ -101,24 +122,33 @@ type Node struct {
 	key   *sphinx.PrivateKey // lives and dies with the process, as does the replay set
 	tags  *replay.Set
 	batch *mix.Threshold[*packet]
-	view  atomic.Pointer[directory.View]
+
+	view        atomic.Pointer[directory.View] // the newest; View says whether it is still good
+	viewChanged chan struct{}                  // holds one when the mixing goroutine has not looked at it
 
 	inbound chan *packet // as they came
 	opened  chan *packet // unwrapped, not yet mixed
 	exits   chan *packet // for a service of this node
 	free    sync.Pool    // of *packet
+	live    atomic.Int64 // packets that are not in free
 	boxes   mailboxes
 	counts  counters
 }
 
 // The lengths of a node's queues, in packets. inbound and opened are short, since a full one only slows the links that
-// fill it; what comes out of a batch comes at once, and what then finds its queue full is dropped.
+// fill it; what comes out of a batch comes at once, and what then finds its queue full is dropped. The batch holds no
+// more of one sender than fits in a queue beside the others, so that a flood harms only who sends it.
 const (
 	inboundQueue = 256
 	openedQueue  = 256
-	outQueue     = 4096
-	maxHeld      = 1 << 15 // in the batch; no packet is taken in above it
-	maxUnwrap    = 64      // packets in one UnwrapBatch
+	outQueue     = 1 << 14
+	clientQueue  = 1024 // twice what a client waits for at once
+	maxHeld      = 1 << 14
+	senderShare  = maxHeld / 4
+	maxUnwrap    = 64 // packets in one UnwrapBatch
+
+	// maxMemory is the size in bytes of all packets in the node, wherever they wait.
+	maxMemory = 256 << 20
 )
 
 // New returns a node with a fresh mix key.
@@ -145,21 +175,35 @@ func New(cfg Config) (*Node, error) {
 		opened:  make(chan *packet, openedQueue),
 		exits:   make(chan *packet, outQueue),
 		boxes:   mailboxes{open: make(map[string]chan *packet)},
+
+		viewChanged: make(chan struct{}, 1),
+	}
+	// What the directory would not take is better said now than found in a log.
+	if _, err := n.descriptor(time.Now()); err != nil {
+		return nil, fmt.Errorf("node: Config.Address or Config.Handlers: %w", err)
 	}
 	n.free.New = func() any { return &packet{bytes: make([]byte, cfg.Params.PacketSize())} }
 	return n, nil
 }
 
+// Format prints the node's name and nothing of its keys, whatever the verb.
+func (n *Node) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "node.Node(%s)", n.id) }
+
 // ID returns the name of the node in routing blocks.
 func (n *Node) ID() directory.NodeID { return n.id }
 
-// View returns the network as the node last saw it, or nil.
-func (n *Node) View() *directory.View { return n.view.Load() }
+// View returns the network as the node last saw it, or nil where it has not seen it yet or what it saw has expired.
+func (n *Node) View() *directory.View {
+	if view := n.view.Load(); view != nil && time.Now().Before(view.Expires) {
+		return view
+	}
+	return nil
+}
 
-// Run serves until ctx ends, which is the one way to stop it without an error, and returns once every goroutine of the
+// Run serves until parent ends, which is the one way to stop it without an error, and returns once every goroutine of the
 // node has ended. It erases the mix key. A node runs once.
-func (n *Node) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (n *Node) Run(parent context.Context) error {
+	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	defer n.key.Wipe()
 	var running sync.WaitGroup
@@ -179,10 +223,10 @@ func (n *Node) Run(ctx context.Context) error {
 	start("directory", n.follow)
 	<-ctx.Done()
 	running.Wait()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
+	if parent.Err() != nil {
+		return nil
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
 // serveLinks takes connections until ctx ends.
@@ -190,11 +234,22 @@ func (n *Node) serveLinks(ctx context.Context) error {
 	return link.Serve(ctx, n.cfg.Listener, n.linkConfig(), n.receive)
 }
 
+// lists reports whether key is the identity of a mix in the view.
+func (n *Node) lists(key ed25519.PublicKey) bool {
+	view := n.View()
+	if view == nil || key == nil {
+		return false
+	}
+	_, listed := view.Node(directory.NodeIDOf(key))
+	return listed
+}
+
 func (n *Node) linkConfig() link.Config {
 	return link.Config{
 		Key:                n.cfg.Identity,
 		FrameSize:          n.cfg.Params.PacketSize(),
 		MaxConnsPerAddress: n.cfg.MaxLinksPerAddress,
+		Known:              n.lists,
 		Log:                n.cfg.Log,
 	}
 }

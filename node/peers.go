@@ -15,11 +15,13 @@ const (
 	maxBackoff   = 10 * time.Second
 )
 
+// keepIdle is how long a link without packets is kept.
+const keepIdle = link.KeepAlive
+
 // peers are the other mixes that this node has sent something. They belong to the mixing goroutine.
 type peers struct {
 	node    *Node
 	ctx     context.Context // of Run; each peer's goroutine ends with it
-	view    *directory.View // that the peers were last compared with
 	known   map[directory.NodeID]*peer
 	running sync.WaitGroup
 }
@@ -40,41 +42,38 @@ func (ps *peers) wait() { ps.running.Wait() }
 
 // send queues p for the mix of that name, or drops it.
 func (ps *peers) send(id directory.NodeID, p *packet) {
-	if view := ps.node.view.Load(); view != ps.view {
-		ps.view = view
-		ps.forgetChanged()
+	var desc *directory.Descriptor
+	if view := ps.node.View(); view != nil {
+		desc, _ = view.Node(id)
+	}
+	if desc == nil {
+		ps.node.drop(p, DropNextHop)
+		return
 	}
 	to := ps.known[id]
 	if to == nil {
-		if to = ps.start(id); to == nil {
-			ps.node.drop(p, DropNextHop)
-			return
-		}
+		to = ps.start(desc)
 	}
 	ps.node.offer(to.queue, p, DropPeerQueue)
 }
 
-// forgetChanged ends the peers that the view no longer lists, or lists with another address.
-func (ps *peers) forgetChanged() {
+// forgetChanged ends the peers that view, which may be nil, does not list, or lists with another address.
+func (ps *peers) forgetChanged(view *directory.View) {
 	for id, known := range ps.known {
-		if desc, listed := ps.view.Node(id); !listed || desc.Address != known.desc.Address {
-			known.stop()
-			delete(ps.known, id)
+		if view != nil {
+			if desc, listed := view.Node(id); listed && desc.Address == known.desc.Address {
+				continue
+			}
 		}
+		known.stop()
+		delete(ps.known, id)
 	}
 }
 
-func (ps *peers) start(id directory.NodeID) *peer {
-	if ps.view == nil {
-		return nil
-	}
-	desc, listed := ps.view.Node(id)
-	if !listed {
-		return nil
-	}
+func (ps *peers) start(desc *directory.Descriptor) *peer {
 	ctx, stop := context.WithCancel(ps.ctx)
 	p := &peer{node: ps.node, desc: desc, queue: make(chan *packet, outQueue), stop: stop}
-	ps.known[id] = p
+	ps.known[desc.ID()] = p
 	ps.running.Go(func() { p.run(ctx) })
 	return p
 }
@@ -82,39 +81,32 @@ func (ps *peers) start(id directory.NodeID) *peer {
 // run is stage 5 for one peer.
 func (p *peer) run(ctx context.Context) {
 	defer p.stop()
-	var conn *link.Conn
+	defer p.node.discard(p.queue, DropPeer)
+	var out *outlet
 	hangUp := func() {
-		if conn != nil {
-			conn.Close()
-			conn = nil
+		if out != nil {
+			out.close()
+			out = nil
 		}
 	}
 	defer hangUp()
-	defer p.discard()
 	// An idle link is ended from this side, before the other side does and a packet is lost to a closed link.
-	idle := time.NewTimer(keepAlive)
+	idle := time.NewTimer(keepIdle)
 	defer idle.Stop()
 	for {
 		select {
 		case next := <-p.queue:
-			if conn == nil {
-				if conn = p.connect(ctx); conn == nil {
+			if out == nil {
+				if out = p.connect(ctx); out == nil {
 					p.node.drop(next, DropPeer)
 					return
 				}
 			}
-			err := conn.WriteFrame(link.Packet, keyEpoch, next.bytes)
-			if err == nil && len(p.queue) == 0 {
-				err = conn.Flush()
+			if out.write(link.Packet, keyEpoch, next.bytes, len(p.queue) == 0) != nil {
+				out = nil
 			}
-			if err != nil {
-				p.node.drop(next, DropPeer)
-				hangUp()
-				continue
-			}
-			p.node.counts.sent.Add(1)
 			p.node.recycle(next)
-			idle.Reset(keepAlive)
+			idle.Reset(keepIdle)
 		case <-idle.C:
 			hangUp()
 		case <-ctx.Done():
@@ -123,13 +115,23 @@ func (p *peer) run(ctx context.Context) {
 	}
 }
 
-// connect dials until it succeeds. It returns nil only when ctx has ended. Meanwhile the queue fills and what does not
-// fit is dropped.
-func (p *peer) connect(ctx context.Context) *link.Conn {
+// connect dials until it succeeds. It returns nil only when ctx has ended, which also closes what it returned earlier.
+// Meanwhile the queue fills and what does not fit is dropped.
+func (p *peer) connect(ctx context.Context) *outlet {
 	for backoff := firstBackoff; ; backoff = min(2*backoff, maxBackoff) {
-		if conn, err := p.dial(ctx); err == nil {
-			return conn
-		} else if ctx.Err() == nil {
+		conn, err := p.dial(ctx)
+		if err == nil {
+			return &outlet{
+				conn:    conn,
+				sent:    &p.node.counts.sent,
+				lost:    &p.node.counts.drops[DropPeer],
+				release: context.AfterFunc(ctx, func() { conn.Close() }),
+			}
+		}
+		if backoff == maxBackoff {
+			p.node.discard(p.queue, DropPeer) // they would fill the node's memory as long as the peer is listed
+		}
+		if ctx.Err() == nil {
 			p.node.cfg.Log.Warn("a peer cannot be reached", "peer", p.desc.ID().String(), "error", err, "retry", backoff)
 		}
 		select {
@@ -146,16 +148,4 @@ func (p *peer) dial(ctx context.Context) (*link.Conn, error) {
 		return nil, err
 	}
 	return link.Dial(ctx, conn, p.desc.Identity, p.node.linkConfig())
-}
-
-// discard drops what is queued when the peer ends.
-func (p *peer) discard() {
-	for {
-		select {
-		case left := <-p.queue:
-			p.node.drop(left, DropPeer)
-		default:
-			return
-		}
-	}
 }

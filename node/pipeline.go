@@ -2,11 +2,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/mix"
+	"sphinxmix.example/node/replay"
 	"sphinxmix.example/sphinx"
 )
 
@@ -31,9 +33,13 @@ type packet struct {
 // keyEpoch is the one epoch whose key this node has.
 const keyEpoch = 0
 
-func (n *Node) take() *packet { return n.free.Get().(*packet) }
+func (n *Node) take() *packet {
+	n.live.Add(1)
+	return n.free.Get().(*packet)
+}
 
 func (n *Node) recycle(p *packet) {
+	n.live.Add(-1)
 	p.sender, p.layer = "", sphinx.Layer{}
 	n.free.Put(p)
 }
@@ -53,6 +59,7 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 	defer func() {
 		if box != nil {
 			n.boxes.close(box)
+			n.discard(box.queue, DropNoClient)
 		}
 	}()
 	for {
@@ -64,6 +71,7 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 			return
 		case kind == link.Subscribe && box == nil && conn.Peer() == nil:
 			box = n.boxes.subscribe(p.bytes, func(b *mailbox) { n.deliver(ctx, conn, b) })
+			clear(p.bytes) // of the secret
 			n.recycle(p)
 		case kind != link.Packet:
 			n.drop(p, DropFrame)
@@ -72,8 +80,8 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 			n.drop(p, DropEpoch)
 		default:
 			n.counts.received.Add(1)
-			if now := n.view.Load(); sender == "" || now != view {
-				view, sender = now, senderOf(conn, now)
+			if now := n.View(); sender == "" || now != view {
+				view, sender = now, n.senderOf(conn)
 			}
 			p.sender = sender
 			select {
@@ -87,12 +95,9 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 
 // senderOf tells senders apart for the batch. A mix that the directory lists counts for itself. Everyone else, who can
 // make any number of keys and links, counts by address.
-func senderOf(conn *link.Conn, view *directory.View) string {
-	if view != nil && conn.Peer() != nil {
-		id := directory.NodeIDOf(conn.Peer())
-		if _, listed := view.Node(id); listed {
-			return "mix " + id.String()
-		}
+func (n *Node) senderOf(conn *link.Conn) string {
+	if n.lists(conn.Peer()) {
+		return "mix " + directory.NodeIDOf(conn.Peer()).String()
 	}
 	return "address " + conn.Host()
 }
@@ -121,6 +126,9 @@ func (n *Node) unwrap(ctx context.Context) error {
 		unwrapper.UnwrapBatch(bytes[:waiting], layers[:waiting], errs[:waiting])
 		for i, p := range packets[:waiting] {
 			if errs[i] != nil {
+				if errors.Is(errs[i], replay.ErrFull) {
+					return errs[i] // a mix that refuses everything must not stay in the network
+				}
 				n.drop(p, dropOf(errs[i]))
 				continue
 			}
@@ -157,6 +165,7 @@ func (n *Node) mix(ctx context.Context) error {
 	defer peers.wait()
 	due := time.NewTimer(0)
 	defer due.Stop()
+	held := make(map[string]int) // packets in the batch by sender
 	for {
 		opened := n.opened
 		if n.batch.Held() >= maxHeld {
@@ -164,16 +173,20 @@ func (n *Node) mix(ctx context.Context) error {
 		}
 		select {
 		case p := <-opened:
-			n.batch.Add(mix.Packet[*packet]{Sender: p.sender, Item: p}, time.Now())
-			n.addWaiting()
+			n.hold(p, held)
+			for range min(len(opened), maxUnwrap) { // so that a busy node asks the batch once for many packets
+				n.hold(<-opened, held)
+			}
 		case <-due.C:
+		case <-n.viewChanged:
+			peers.forgetChanged(n.View())
 		case <-ctx.Done():
 			return nil
 		}
 		out, next := n.batch.Due(time.Now())
 		if len(out) > 0 {
 			n.counts.batches.Add(1)
-			n.counts.lastBatch.Store(int64(len(out)))
+			clear(held)
 		}
 		for _, p := range out {
 			n.release(p, peers)
@@ -184,16 +197,14 @@ func (n *Node) mix(ctx context.Context) error {
 	}
 }
 
-// addWaiting adds what else has been opened, so that a busy node asks the batch once for many packets.
-func (n *Node) addWaiting() {
-	for range maxUnwrap {
-		select {
-		case p := <-n.opened:
-			n.batch.Add(mix.Packet[*packet]{Sender: p.sender, Item: p}, time.Now())
-		default:
-			return
-		}
+// hold adds p to the batch, unless its sender has its share there.
+func (n *Node) hold(p *packet, held map[string]int) {
+	if held[p.sender] >= senderShare {
+		n.drop(p, DropSender)
+		return
 	}
+	held[p.sender]++
+	n.batch.Add(mix.Packet[*packet]{Sender: p.sender, Item: p}, time.Now())
 }
 
 // release is stage 4 for one packet.
@@ -202,10 +213,8 @@ func (n *Node) release(p *packet, peers *peers) {
 	case sphinx.Relay:
 		route, ok := directory.ParseRoute(p.layer.Next)
 		switch {
-		case !ok || route.Epoch != keyEpoch:
+		case !ok || route.Epoch != keyEpoch || route.Node == n.id: // nobody honest takes one mix twice in a row
 			n.drop(p, DropNextHop)
-		case route.Node == n.id:
-			n.offer(n.inbound, p, DropPeerQueue)
 		default:
 			peers.send(route.Node, p)
 		}
@@ -221,8 +230,12 @@ func (n *Node) release(p *packet, peers *peers) {
 	}
 }
 
-// offer gives p to a queue, or drops it where that is full.
+// offer gives p to a queue, or drops it where that is full, or the node's memory.
 func (n *Node) offer(queue chan<- *packet, p *packet, reason Drop) {
+	if n.live.Load()*int64(len(p.bytes)) > maxMemory {
+		n.drop(p, reason)
+		return
+	}
 	select {
 	case queue <- p:
 	default:
@@ -230,15 +243,29 @@ func (n *Node) offer(queue chan<- *packet, p *packet, reason Drop) {
 	}
 }
 
-// serveExits gives the payloads that end here to their services.
-func (n *Node) serveExits(ctx context.Context) error {
-	reply := func(first sphinx.Address, bytes []byte) {
-		if len(bytes) != n.cfg.Params.PacketSize() {
+// discard drops what is left in a queue that nobody empties any more.
+func (n *Node) discard(queue <-chan *packet, reason Drop) {
+	for {
+		select {
+		case left := <-queue:
+			n.drop(left, reason)
+		default:
 			return
 		}
+	}
+}
+
+// serveExits gives the payloads that end here to their services.
+func (n *Node) serveExits(ctx context.Context) error {
+	var sender string // of the message that a service has before it; its replies count as its sender's own
+	reply := func(first sphinx.Address, bytes []byte) {
 		p := n.take()
+		if len(bytes) != len(p.bytes) {
+			n.drop(p, DropService)
+			return
+		}
 		copy(p.bytes, bytes)
-		p.sender = "services"
+		p.sender = sender
 		p.layer = sphinx.Layer{Route: sphinx.Relay, Next: first}
 		select {
 		case n.opened <- p:
@@ -253,6 +280,7 @@ func (n *Node) serveExits(ctx context.Context) error {
 				n.drop(p, DropNoService)
 				continue
 			}
+			sender = p.sender
 			if err := handler.Handle(ctx, p.layer.Message, reply); err != nil {
 				n.drop(p, DropService)
 				continue

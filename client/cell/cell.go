@@ -1,4 +1,4 @@
-// Package cell cuts messages of any length into cells that fit a mix packet's payload, and joins them again.
+// Package cell cuts messages of any length into cells that fit a mix packet's payload.
 //
 // A cell on the wire is
 //
@@ -92,61 +92,4 @@ func Piece(message []byte, size int, stream uint64, i int) Cell {
 	from := i * size
 	to := min(from+size, len(message))
 	return Cell{Stream: stream, Sequence: uint32(i), Last: to == len(message), Data: message[from:to]}
-}
-
-// Joiner puts the cells of one message together, in whatever order and however often they come. The zero Joiner takes
-// no bytes; set Limit.
-type Joiner struct {
-	Limit int // bytes of the longest message
-
-	pieces map[uint32][]byte
-	size   int
-	end    uint32 // one more than the highest sequence here
-	total  uint32 // number of cells, 0 while unknown
-}
-
-// ErrTooLong is returned for cells that make a message longer than the joiner's limit.
-var ErrTooLong = errors.New("cell: message is longer than the limit")
-
-// Add takes a cell, whose data it keeps, and reports whether it was new. It returns ErrMalformed for a cell that
-// contradicts an earlier one, and ErrTooLong; the cell is then forgotten.
-func (j *Joiner) Add(c *Cell) (fresh bool, err error) {
-	if _, seen := j.pieces[c.Sequence]; seen {
-		return false, nil
-	}
-	switch {
-	case c.Last && (j.total != 0 || c.Sequence < j.end || c.Sequence == math.MaxUint32):
-		return false, ErrMalformed // a second end, or one before a cell that is here
-	case j.total != 0 && c.Sequence >= j.total:
-		return false, ErrMalformed
-	case !c.Last && len(c.Data) == 0:
-		return false, ErrMalformed // or cells without end would fit in the limit
-	case j.size+len(c.Data) > j.Limit:
-		return false, ErrTooLong
-	}
-	if c.Last {
-		j.total = c.Sequence + 1
-	}
-	j.end = max(j.end, c.Sequence+1)
-	if j.pieces == nil {
-		j.pieces = make(map[uint32][]byte)
-	}
-	j.pieces[c.Sequence] = c.Data
-	j.size += len(c.Data)
-	return true, nil
-}
-
-// Complete reports whether all cells are here.
-func (j *Joiner) Complete() bool { return j.total != 0 && uint32(len(j.pieces)) == j.total }
-
-// Message returns the message once Complete, and nil before.
-func (j *Joiner) Message() []byte {
-	if !j.Complete() {
-		return nil
-	}
-	message := make([]byte, 0, j.size)
-	for i := range j.total {
-		message = append(message, j.pieces[i]...)
-	}
-	return message
 }

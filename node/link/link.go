@@ -66,17 +66,21 @@ type Config struct {
 	WriteTimeout time.Duration
 
 	// MaxConns is how many links Serve keeps, not counting those in their
-	// handshake. Further ones are closed at once. 1024 if zero.
+	// handshake. Further ones are closed after it. 1024 if zero.
 	MaxConns int
 
-	// MaxConnsPerAddress is how many connections may come from one [Conn.Host],
-	// counting those in their handshake. Further ones are closed at once. 64 if
-	// zero.
+	// MaxConnsPerAddress is how many of these may come from one [Conn.Host]. 64
+	// if zero.
 	MaxConnsPerAddress int
 
-	// MaxHandshakes is how many handshakes Serve has in flight. The oldest is
-	// given up for a further one, so that those who connect and then say nothing
-	// never keep out those who do. 128 if zero.
+	// Known tells whose links strangers must not be able to keep out: they are
+	// counted on their own against MaxConns, and by their key where others are by
+	// their address. Nobody's if nil.
+	Known func(ed25519.PublicKey) bool
+
+	// MaxHandshakes is how many handshakes Serve has in flight. For a further one
+	// the oldest is given up of the Host that has most of them, so that those who
+	// connect and then say nothing never keep out those who do. 128 if zero.
 	MaxHandshakes int
 
 	// Log receives what Serve has to tell an operator: failures to accept as

@@ -94,11 +94,13 @@ func TestErrorsAndLogsNameNobody(t *testing.T) {
 	note(err)
 
 	// One says nothing, and too many come.
-	var last net.Conn
+	n.dial(t, client)
+	var last *link.Conn
 	for range 5 {
-		last = n.dial(t, client)
+		last, err = link.Dial(t.Context(), n.dial(t, client), public("mix"), config(""))
+		require.NoError(t, err)
 	}
-	_, err = last.Read(make([]byte, 1))
+	_, _, err = last.ReadFrame(make([]byte, frameSize))
 	require.Error(t, err)
 	stop()
 

@@ -1,6 +1,14 @@
 package link
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"time"
+)
+
+// KeepAlive is how often whoever writes to an idle link sends padding, well within the default ReadTimeout.
+const KeepAlive = time.Minute
 
 // The kinds of frame between mixes and clients. The link itself treats them all alike.
 const (
@@ -19,3 +27,6 @@ func (s MailboxSecret) ClientID() []byte {
 	sum := sha256.Sum256(append([]byte("sphinxmix mailbox v1\x00"), s[:]...))
 	return sum[:16]
 }
+
+// Format prints no part of the secret, whatever the verb.
+func (s MailboxSecret) Format(f fmt.State, _ rune) { io.WriteString(f, "link.MailboxSecret(secret)") }

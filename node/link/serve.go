@@ -51,8 +51,8 @@ type server struct {
 	mu          sync.Mutex          // guards what follows, and guest.linked
 	closed      bool                // nobody is admitted any more
 	guests      map[*guest]struct{} // everybody whose connection is open
-	perHost     map[string]int      // how many of them share a host
-	links       int                 // how many of them are through their handshake
+	links       map[bool]int        // how many of them are through their handshake, by whether they are known
+	perParty    map[string]int      // and how many of these share a host, or a known key
 	handshaking []*guest            // those that are not, oldest first
 }
 
@@ -60,7 +60,9 @@ type server struct {
 type guest struct {
 	stream *stream
 	host   string
-	linked bool // counted in server.links
+	linked bool // counted in server.links and server.perParty, as follows
+	known  bool
+	party  string
 }
 
 func newServer(cfg Config, handle func(context.Context, *Conn)) (*server, error) {
@@ -73,11 +75,12 @@ func newServer(cfg Config, handle func(context.Context, *Conn)) (*server, error)
 		return nil, err
 	}
 	return &server{
-		cfg:     cfg,
-		tls:     conf,
-		handle:  handle,
-		guests:  make(map[*guest]struct{}),
-		perHost: make(map[string]int),
+		cfg:      cfg,
+		tls:      conf,
+		handle:   handle,
+		guests:   make(map[*guest]struct{}),
+		links:    make(map[bool]int),
+		perParty: make(map[string]int),
 	}, nil
 }
 
@@ -124,7 +127,7 @@ func (s *server) welcome(ctx context.Context, g *guest) {
 		s.cfg.Log.Debug("handshake failed", "error", err)
 		return
 	}
-	if refusal := s.settle(g); refusal != "" {
+	if refusal := s.settle(g, conn.Peer()); refusal != "" {
 		s.cfg.Log.Debug("connection refused", "reason", refusal)
 		return
 	}
@@ -143,37 +146,48 @@ func (s *server) admit(conn net.Conn) (g *guest, refusal string) {
 	g = &guest{stream: newStream(conn, s.cfg), host: host(conn.RemoteAddr())}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closed:
+	if s.closed {
 		return nil, refusedClosing
-	case s.links >= s.cfg.MaxConns:
-		return nil, refusedTotal
-	case s.perHost[g.host] >= s.cfg.MaxConnsPerAddress:
-		return nil, refusedAddress
 	}
-	if len(s.handshaking) >= s.cfg.MaxHandshakes {
-		s.handshaking[0].stream.Close()
-		s.handshaking = slices.Delete(s.handshaking, 0, 1)
+	s.handshaking = append(s.handshaking, g)
+	if len(s.handshaking) > s.cfg.MaxHandshakes {
+		i := s.oldestOfMost()
+		s.handshaking[i].stream.Close()
+		s.handshaking = slices.Delete(s.handshaking, i, i+1)
 	}
 	s.guests[g] = struct{}{}
-	s.perHost[g.host]++
-	s.handshaking = append(s.handshaking, g)
 	return g, ""
 }
 
-// settle counts g, whose handshake is over, among the links, or returns the
-// reason not to: others may have been faster since it was admitted.
-func (s *server) settle(g *guest) (refusal string) {
+// oldestOfMost returns the index of the oldest handshake of the host that has most of them. The caller holds s.mu.
+func (s *server) oldestOfMost() int {
+	count, most := make(map[string]int), 0
+	for _, g := range s.handshaking {
+		count[g.host]++
+		most = max(most, count[g.host])
+	}
+	return slices.IndexFunc(s.handshaking, func(g *guest) bool { return count[g.host] == most })
+}
+
+// settle counts g, whose handshake with the holder of peer is over, among the links, or returns the reason not to.
+func (s *server) settle(g *guest, peer ed25519.PublicKey) (refusal string) {
+	g.party = "host " + g.host
+	if g.known = peer != nil && s.cfg.Known != nil && s.cfg.Known(peer); g.known {
+		g.party = "key " + string(peer)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endHandshake(g)
 	switch {
 	case s.closed:
 		return refusedClosing
-	case s.links >= s.cfg.MaxConns:
+	case s.links[g.known] >= s.cfg.MaxConns:
 		return refusedTotal
+	case s.perParty[g.party] >= s.cfg.MaxConnsPerAddress:
+		return refusedAddress
 	}
-	s.links++
+	s.links[g.known]++
+	s.perParty[g.party]++
 	g.linked = true
 	return ""
 }
@@ -185,11 +199,12 @@ func (s *server) leave(g *guest) {
 	defer s.mu.Unlock()
 	s.endHandshake(g)
 	delete(s.guests, g)
-	if s.perHost[g.host]--; s.perHost[g.host] == 0 {
-		delete(s.perHost, g.host)
+	if !g.linked {
+		return
 	}
-	if g.linked {
-		s.links--
+	s.links[g.known]--
+	if s.perParty[g.party]--; s.perParty[g.party] == 0 {
+		delete(s.perParty, g.party)
 	}
 }
 

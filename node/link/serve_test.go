@@ -2,6 +2,7 @@ package link_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"io"
 	"net"
@@ -110,33 +111,52 @@ func TestLinksDoNotGiveWayToHandshakes(t *testing.T) {
 	})
 }
 
+// reading serves links that last as long as those who dialled them.
+func reading(t *testing.T, ln net.Listener, cfg link.Config) <-chan *link.Conn {
+	conns := make(chan *link.Conn, 8)
+	serve(t, ln, cfg, func(_ context.Context, c *link.Conn) {
+		conns <- c
+		_, _, err := c.ReadFrame(make([]byte, frameSize))
+		assert.Error(t, err)
+	})
+	return conns
+}
+
+// requireRefused asserts that the server closes a link as soon as it knows who that is; time is virtual.
+func requireRefused(t *testing.T, c *link.Conn) {
+	t.Helper()
+	start := time.Now()
+	_, _, err := c.ReadFrame(make([]byte, frameSize))
+	require.Equal(t, io.EOF, err)
+	require.Zero(t, time.Since(start))
+}
+
 func TestLimitPerAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := memory()
 		cfg := config("mix")
 		cfg.MaxConnsPerAddress = 2
-		conns := make(chan *link.Conn, 8)
-		serve(t, n, cfg, func(_ context.Context, c *link.Conn) {
-			conns <- c
-			_, _, err := c.ReadFrame(make([]byte, frameSize))
-			assert.Error(t, err)
-		})
+		conns := reading(t, n, cfg)
+		from := func(host string) *link.Conn { return dial(t, n.dial(t, host), config("")) }
 
-		first := dial(t, n.dial(t, "127.0.0.2"), config(""))
-		<-conns
-		n.dial(t, "127.0.0.2") // one in its handshake counts
+		first := from("127.0.0.2")
+		n.dial(t, "127.0.0.2") // one in its handshake does not count yet
 		synctest.Wait()
-		requireClosed(t, n.dial(t, "127.0.0.2"))
-		requireClosed(t, n.dial(t, "127.0.0.2"))
+		from("127.0.0.2")
+		synctest.Wait()
+		require.Len(t, conns, 2)
+		requireRefused(t, from("127.0.0.2"))
 
-		dial(t, n.dial(t, "127.0.0.3"), config(""))
-		assert.Equal(t, "127.0.0.3", (<-conns).Host())
+		from("127.0.0.3")
+		synctest.Wait()
+		require.Len(t, conns, 3)
 
 		first.Close()
 		synctest.Wait()
-		dial(t, n.dial(t, "127.0.0.2"), config(""))
-		assert.Equal(t, "127.0.0.2", (<-conns).Host())
-		requireClosed(t, n.dial(t, "127.0.0.2"))
+		from("127.0.0.2")
+		synctest.Wait()
+		require.Len(t, conns, 4)
+		requireRefused(t, from("127.0.0.2"))
 	})
 }
 
@@ -145,24 +165,61 @@ func TestLimitOverall(t *testing.T) {
 		n := memory()
 		cfg := config("mix")
 		cfg.MaxConns = 2
-		conns := make(chan *link.Conn, 8)
-		serve(t, n, cfg, func(_ context.Context, c *link.Conn) {
-			conns <- c
-			_, _, err := c.ReadFrame(make([]byte, frameSize))
-			assert.Error(t, err)
-		})
-		first := dial(t, n.dial(t, "127.0.0.2"), config(""))
-		dial(t, n.dial(t, "127.0.0.3"), config(""))
+		conns := reading(t, n, cfg)
+		from := func(host string) *link.Conn { return dial(t, n.dial(t, host), config("")) }
+		first := from("127.0.0.2")
+		from("127.0.0.3")
 		synctest.Wait()
 		require.Len(t, conns, 2)
-		requireClosed(t, n.dial(t, "127.0.0.4"))
+		requireRefused(t, from("127.0.0.4"))
 
 		first.Close()
 		synctest.Wait()
-		dial(t, n.dial(t, "127.0.0.4"), config(""))
+		from("127.0.0.4")
 		synctest.Wait()
 		require.Len(t, conns, 3)
-		requireClosed(t, n.dial(t, "127.0.0.5"))
+		requireRefused(t, from("127.0.0.5"))
+	})
+}
+
+// TestStrangersDoNotKeepOutTheKnown, neither by their number nor by sharing an address with them; and one of the known
+// has a limit too.
+func TestStrangersDoNotKeepOutTheKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memory()
+		cfg := config("mix")
+		cfg.MaxConns, cfg.MaxConnsPerAddress = 2, 2
+		cfg.Known = func(key ed25519.PublicKey) bool { return key.Equal(public("peer")) }
+		conns := reading(t, n, cfg)
+		for range 2 {
+			dial(t, n.dial(t, "127.0.0.2"), config(""))
+		}
+		requireRefused(t, dial(t, n.dial(t, "127.0.0.2"), config("")))
+		requireRefused(t, dial(t, n.dial(t, "127.0.0.2"), config("stranger")))
+		for range 2 {
+			dial(t, n.dial(t, "127.0.0.2"), config("peer"))
+		}
+		synctest.Wait()
+		require.Len(t, conns, 4)
+		requireRefused(t, dial(t, n.dial(t, "127.0.0.2"), config("peer")))
+	})
+}
+
+// TestFloodOfHandshakesPushesOutItsOwn: who opens many is who loses them.
+func TestFloodOfHandshakesPushesOutItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memory()
+		cfg := config("mix")
+		cfg.MaxHandshakes = 4
+		conns := accepted(t, n, cfg)
+		honest := n.dial(t, "127.0.0.2")
+		synctest.Wait()
+		for i := range 100 {
+			n.dial(t, []string{"127.0.0.3", "127.0.0.4", "127.0.0.5"}[i%3])
+			synctest.Wait()
+		}
+		dial(t, honest, config(""))
+		assert.Equal(t, "127.0.0.2", (<-conns).Host())
 	})
 }
 

@@ -159,6 +159,8 @@ func localNode(listener net.Listener, known *directory.Client) (*node.Node, erro
 		BatchSize:     localBatch,
 		BatchDeadline: localDeadline,
 		Refresh:       localRefresh,
+
+		MaxLinksPerAddress: 1024, // everybody is at one address here
 	})
 }
 
@@ -283,16 +285,12 @@ func (l *localNetwork) watch(ctx context.Context) {
 			return
 		}
 		var now node.Counts
-		dropped := uint64(0)
 		for _, n := range l.nodes {
-			c := n.Counts()
-			now.Received += c.Received
-			now.Batches += c.Batches
-			now.Served += c.Served
-			now.Delivered += c.Delivered
-			for _, count := range c.Dropped {
-				dropped += count
-			}
+			now.Add(n.Counts())
+		}
+		dropped := uint64(0)
+		for _, count := range now.Dropped {
+			dropped += count
 		}
 		line.show(fmt.Sprintf("%d packets/s in %d batches/s · %d messages served, %d replies delivered, %d packets dropped",
 			now.Received-before.Received, now.Batches-before.Batches, now.Served, now.Delivered, dropped))

@@ -1,0 +1,133 @@
+package client_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/client"
+	"sphinxmix.example/node"
+	"sphinxmix.example/node/nodetest"
+)
+
+// stuck starts a network in which no reply arrives, and a client with a message under way.
+func stuck(t *testing.T) (n *nodetest.Network, c *client.Client, gateway int, done <-chan result) {
+	var mute switchable
+	n = nodetest.Start(t, nodetest.Config{Tap: mute.Tap})
+	c = n.Client("alice")
+	gateway = gatewayOf(t, n, c)
+	mute.set(atMost("mix", "alice", 2))
+	done = request(t.Context(), c, client.Message{To: "echo", Body: text(1, 20*room)})
+	time.Sleep(time.Second)
+	synctest.Wait()
+	require.Empty(t, done)
+	return n, c, gateway, done
+}
+
+func TestCloseEndsRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, c, _, done := stuck(t)
+		start := time.Now()
+		c.Close()
+		require.ErrorIs(t, (<-done).err, client.ErrClosed)
+		_, err := c.Request(t.Context(), client.Message{To: "echo"})
+		require.ErrorIs(t, err, client.ErrClosed)
+		c.Close()
+		require.Zero(t, time.Since(start))
+		require.Zero(t, c.Expected())
+	})
+}
+
+func TestLostGatewayIsReported(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		lose func(n *nodetest.Network, gateway int)
+	}{
+		{"stopped", func(n *nodetest.Network, gateway int) { n.Stop(gateway) }},
+		{"cut off", func(n *nodetest.Network, gateway int) { n.Cut("alice", n.Mixes[gateway].Address) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, c, gateway, done := stuck(t)
+				start := time.Now()
+				test.lose(n, gateway)
+				require.ErrorIs(t, (<-done).err, client.ErrGateway)
+				_, err := c.Request(t.Context(), client.Message{To: "echo"})
+				require.ErrorIs(t, err, client.ErrGateway)
+				require.Zero(t, time.Since(start))
+
+				c.Close()
+				_, err = c.Request(t.Context(), client.Message{To: "echo"})
+				require.ErrorIs(t, err, client.ErrGateway, "the first reason stays")
+			})
+		})
+	}
+}
+
+// TestGatewayThatFallsSilentIsReported: no frame at all is the sign of a link that is no more, and idle ones carry some.
+func TestGatewayThatFallsSilentIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// A Tap lets no padding pass.
+		n := nodetest.Start(t, nodetest.Config{Tap: func(f nodetest.Frame) []nodetest.Frame { return []nodetest.Frame{f} }})
+		c := n.Client("alice")
+		requireEcho(t, c, []byte("hello"))
+		time.Sleep(20 * time.Minute)
+		_, err := c.Request(t.Context(), client.Message{To: "echo"})
+		require.ErrorIs(t, err, client.ErrGateway)
+	})
+}
+
+// TestIdleClientStaysConnected for hours: both ends send padding.
+func TestIdleClientStaysConnected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{})
+		c := n.Client("alice")
+		time.Sleep(50 * time.Minute)
+		requireEcho(t, c, text(1, 3*room))
+	})
+}
+
+// TestVanishedClientLeavesNothing at its gateway but packets that nobody takes, and its host may connect again.
+func TestVanishedClientLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{})
+		c := n.Client("alice")
+		done := request(t.Context(), c, client.Message{To: "echo", Body: text(1, 100*room)})
+		time.Sleep(3 * nodetest.BatchDeadline)
+		synctest.Wait()
+		c.Close()
+		require.ErrorIs(t, (<-done).err, client.ErrClosed)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		counts := n.Counts()
+		require.Equal(t, counts.Served, counts.Delivered+dropped(counts))
+
+		again := n.Client("alice")
+		requireEcho(t, again, text(2, 10*room))
+	})
+}
+
+// TestLongLivedClientKeepsUp: mixes come and go while a client stays, which must not go on sending to those that are
+// gone, or with keys that are.
+func TestLongLivedClientKeepsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Node: func(_ int, cfg *node.Config) { cfg.Refresh = time.Minute }})
+		c := n.Client("alice")
+		gateway := gatewayOf(t, n, c)
+		for i := range n.Mixes {
+			if i != gateway {
+				n.Stop(i)
+				n.Start(i)
+			}
+		}
+		time.Sleep(2 * time.Hour) // the view that the client started with has expired
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		reply, err := c.Request(ctx, client.Message{To: "echo", Body: []byte("hello again")})
+		require.NoError(t, err)
+		require.Equal(t, "hello again", string(reply))
+	})
+}

@@ -1,0 +1,112 @@
+package node_test
+
+import (
+	"crypto/ed25519"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/client/exit"
+	"sphinxmix.example/node"
+	"sphinxmix.example/node/directory"
+	"sphinxmix.example/sphinx"
+)
+
+var params = sphinx.Params{MaxHops: 5, PayloadSize: 1024}
+
+// nowhere is a listener that says where it is and nothing else.
+type nowhere struct {
+	net.Listener
+	address string
+}
+
+func (l nowhere) Addr() net.Addr {
+	addr, err := net.ResolveTCPAddr("tcp", l.address)
+	if err != nil {
+		panic(err)
+	}
+	return addr
+}
+
+func config(t *testing.T) node.Config {
+	t.Helper()
+	public, identity, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	return node.Config{
+		Identity:  identity,
+		Params:    params,
+		Directory: &directory.Client{URL: "http://192.0.2.1:80", Key: public},
+		Listener:  nowhere{address: "192.0.2.2:4000"},
+	}
+}
+
+// TestConfigErrorsSayWhatIsWrong, when the node is made and not once it runs: what the directory would never take, an
+// operator must not have to find in a log.
+func TestConfigErrorsSayWhatIsWrong(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*node.Config)
+		says   string
+	}{
+		{"no identity", func(c *node.Config) { c.Identity = nil }, "Identity"},
+		{"half an identity", func(c *node.Config) { c.Identity = c.Identity[:32] }, "Identity"},
+		{"no listener", func(c *node.Config) { c.Listener = nil }, "Listener"},
+		{"no directory", func(c *node.Config) { c.Directory = nil }, "Directory"},
+		{"no parameters", func(c *node.Config) { c.Params = sphinx.Params{} }, "MaxHops"},
+		{"too many hops", func(c *node.Config) { c.Params.MaxHops = 51 }, "MaxHops"},
+		{"no payload", func(c *node.Config) { c.Params.PayloadSize = 63 }, "PayloadSize"},
+		{"batch size", func(c *node.Config) { c.BatchSize = -1 }, "BatchSize"},
+		{"batch deadline", func(c *node.Config) { c.BatchDeadline = -1 }, "BatchDeadline"},
+		{"tags", func(c *node.Config) { c.MaxTags = -1 }, "MaxTags"},
+		{"refresh", func(c *node.Config) { c.Refresh = -1 }, "Refresh"},
+		{"lifetime", func(c *node.Config) { c.Lifetime = -1 }, "Lifetime"},
+		{"links", func(c *node.Config) { c.MaxLinksPerAddress = -1 }, "MaxLinksPerAddress"},
+		{"a lifetime longer than the directory takes", func(c *node.Config) { c.Lifetime = directory.MaxDescriptorLifetime + time.Second }, "Lifetime"},
+		{"a lifetime of less than the second that a descriptor counts in", func(c *node.Config) { c.Lifetime = time.Second - 1 }, "Lifetime"},
+		{"an address without a port", func(c *node.Config) { c.Address = "mix.example" }, "Address"},
+		{"an address that nobody can dial", func(c *node.Config) { c.Address = "0.0.0.0:4000" }, "Address"},
+		{"a listener everywhere, and no address", func(c *node.Config) { c.Listener = nowhere{address: "[::]:4000"} }, "Address"},
+		{"a service whose name cannot be listed", func(c *node.Config) {
+			c.Handlers = map[string]node.Handler{"two words": exit.NewEcho(params)}
+		}, "two words"},
+		{"a service without a handler", func(c *node.Config) { c.Handlers = map[string]node.Handler{"echo": nil} }, "echo"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg := config(t)
+			test.change(&cfg)
+			n, err := node.New(cfg)
+			require.ErrorContains(t, err, test.says)
+			require.Nil(t, n)
+		})
+	}
+}
+
+func TestInsecureScheduleIsRefused(t *testing.T) {
+	cfg := config(t)
+	cfg.Params.Schedule = sphinx.InsecureReferenceSchedule //lint:ignore SA1019 it is refused
+	n, err := node.New(cfg)
+	require.ErrorIs(t, err, directory.ErrInsecureSchedule)
+	require.Nil(t, n)
+}
+
+func TestSmallestConfigIsEnough(t *testing.T) {
+	cfg := config(t)
+	n, err := node.New(cfg)
+	require.NoError(t, err)
+	require.Equal(t, directory.NodeIDOf(cfg.Identity.Public().(ed25519.PublicKey)), n.ID())
+	require.Nil(t, n.View())
+	require.Equal(t, node.Counts{Dropped: map[node.Drop]uint64{}}, n.Counts())
+}
+
+// TestDropNames: metrics have a name for each reason, and no two have one.
+func TestDropNames(t *testing.T) {
+	names := make(map[string]bool)
+	for reason := node.DropFrame; reason <= node.DropClientQueue; reason++ {
+		name := reason.String()
+		require.Regexp(t, "^[a-z_]+$", name)
+		require.False(t, names[name], name)
+		names[name] = true
+	}
+}
