@@ -14,8 +14,7 @@ import (
 const module = "sphinxmix.example"
 
 // allowed is a statement of policy: the packages of this module that each package may import. Do not change it to make
-// a build work; change the design first. "x/..." stands for x and all below it, "anything" for itself, and what is
-// beside it is always allowed to import nothing.
+// a build work; change the design first. "x/..." stands for x and all below it, "anything" for every package.
 var allowed = map[string][]string{
 	"lioness":               {"lioness/symmetric"},
 	"lioness/symmetric":     {},

@@ -163,7 +163,7 @@ func FuzzUnwrapAuthenticated(f *testing.F) {
 	})
 }
 
-// readForward is format.md's forward payload: 0¹⁶ ‖ len(destination) ‖ destination ‖ message ‖ zeros ‖ offset.
+// readForward reads a forward payload (§3.5): 0¹⁶ ‖ len(destination) ‖ destination ‖ message ‖ zeros ‖ offset.
 func readForward(delta []byte) (destination, message []byte, err error) {
 	content, err := readPadded(delta)
 	if err != nil || len(content) == 0 {

@@ -33,11 +33,6 @@ type Failure struct {
 	Err  error
 }
 
-// CheckFiles is Checker{}.CheckFiles.
-func CheckFiles(out io.Writer, files []string) (passed, failed int) {
-	return Checker{}.CheckFiles(out, files)
-}
-
 // CheckFiles checks files, writes a line for each failed case and one for each file to out, and returns how many cases
 // passed and failed. What is wrong with a file as a whole, which includes that it cannot be read, counts as one failed
 // case.

@@ -114,7 +114,7 @@ func TestCheckFilesReports(t *testing.T) {
 	missing := filepath.Join(dir, "missing.json")
 
 	var out strings.Builder
-	passed, failed := CheckFiles(&out, []string{good, bad, none, missing})
+	passed, failed := Checker{}.CheckFiles(&out, []string{good, bad, none, missing})
 	require.Equal(t, 25, passed)
 	require.Equal(t, 3, failed)
 	require.Equal(t, fmt.Sprintf(`%[1]s: 13 passed, 0 failed

@@ -39,14 +39,8 @@ func command() *cobra.Command {
   mixnet vectors check F.json  check the packet format against test vectors`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		// Without a command there is nothing to do but help.
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("no command %q; 'mixnet --help' lists them", args[0])
-			}
-			return cmd.Help()
-		},
-		Args: cobra.ArbitraryArgs,
+		RunE:          listCommands,
+		Args:          cobra.ArbitraryArgs,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -54,4 +48,12 @@ func command() *cobra.Command {
 	})
 	root.AddCommand(upCommand(), sendCommand(), pingCommand(), vectorsCommand())
 	return root
+}
+
+// listCommands is what a command does that only has others below it.
+func listCommands(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("no command %q; '%s --help' lists them", args[0], cmd.CommandPath())
+	}
+	return cmd.Help()
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -60,16 +61,24 @@ printed, unless --output names a file for the reply.`,
 				return err
 			}
 		} else if *file == "" {
-			if _, err := cmd.OutOrStdout().Write(reply); err != nil {
+			if line := newStatusLine(os.Stdout); line.terminal {
+				reply := strings.Map(visible, string(reply)) // whoever replies must not command the terminal
+				fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSuffix(reply, "\n"))
+			} else if _, err := cmd.OutOrStdout().Write(reply); err != nil {
 				return err
-			}
-			if len(args) > 0 {
-				fmt.Fprintln(cmd.OutOrStdout())
 			}
 		}
 		return report(cmd.ErrOrStderr(), message, reply, *to, time.Since(start))
 	}
 	return cmd
+}
+
+// visible replaces what a terminal would act on.
+func visible(r rune) rune {
+	if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+		return '\ufffd'
+	}
+	return r
 }
 
 // readMessage returns what is to be sent.

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// statusLine is one line of a terminal that is written over and over. Where the output is no terminal, it shows nothing.
+// statusLine is one line of a terminal that is written over and over. Where the output is no terminal, only progress
+// shows anything, and seldom.
 type statusLine struct {
 	out      *os.File
 	terminal bool
@@ -33,7 +34,10 @@ func (s *statusLine) progress(what string, done, total int64, start time.Time) {
 	if !s.terminal {
 		every = 2 * time.Second
 	}
-	if now := time.Now(); now.Sub(s.shown) >= every || done == total {
+	if s.shown.IsZero() {
+		s.shown = start
+	}
+	if now := time.Now(); now.Sub(s.shown) >= every {
 		s.shown = now
 		rate := float64(done) / 1e6 / max(now.Sub(start).Seconds(), 1e-3)
 		text := fmt.Sprintf("%s %3d %%  %.1f of %.1f MB, %.2f MB/s", what, 100*done/max(total, 1), float64(done)/1e6, float64(total)/1e6, rate)

@@ -1,4 +1,4 @@
-// Package schedule derives everything a hop needs from its shared secret: format.md's key schedules 1 and 0.
+// Package schedule derives everything a hop needs from its shared secret: key schedules 1 and 0 of testvectors/README.md.
 package schedule
 
 import (

@@ -1,5 +1,5 @@
-// Package wire is the two small codes inside a Sphinx packet: the prefix-free routing block (format.md, "Routing block")
-// and the padding of payloads ("Payload").
+// Package wire is the two small codes inside a Sphinx packet: the prefix-free routing block (testvectors/README.md)
+// and the padding of payloads (paper §3.5).
 package wire
 
 import "encoding/binary"
