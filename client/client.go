@@ -29,7 +29,9 @@ type Config struct {
 	Directory *directory.Client // required
 
 	// Dial connects to a mix's address; TCP if nil.
-	Dial func(ctx context.Context, address string) (net.Conn, error) // Hops is the number of mixes on each path, replies' too; 3 if zero.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+
+	// Hops is the number of mixes on each path, replies' too; 3 if zero.
 	Hops int
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -16,7 +17,16 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	err := command().ExecuteContext(ctx)
+	out := &keptWriter{to: os.Stdout}
+	root := command()
+	root.SetOut(out)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil && out.err != nil:
+		err = fmt.Errorf("the output is not complete: %w", out.err)
+	case err != nil && ctx.Err() != nil:
+		err = errors.New("interrupted")
+	}
 	stop()
 	if err != nil {
 		if !errors.Is(err, errReported) {
@@ -37,6 +47,7 @@ func command() *cobra.Command {
   mixnet send hello            in another terminal: send a message through it
   mixnet ping                  measure round trips
   mixnet vectors check F.json  check the packet format against test vectors`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE:          listCommands,
@@ -56,4 +67,27 @@ func listCommands(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("no command %q; '%s --help' lists them", args[0], cmd.CommandPath())
 	}
 	return cmd.Help()
+}
+
+// noArguments is what a command wants that takes flags alone.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("'%s' takes no arguments, only flags; see '%s --help'", cmd.CommandPath(), cmd.CommandPath())
+	}
+	return nil
+}
+
+// version returns the version and revision that the program was built from, as far as the build knows them.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	text := info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			text += " " + setting.Value
+		}
+	}
+	return text
 }

@@ -71,7 +71,25 @@ func (n *network) write(ctx context.Context, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(raw, '\n'), 0o600)
+	file, err := createFile(path)
+	if err != nil {
+		return err
+	}
+	defer file.discard()
+	return file.keep(append(raw, '\n'))
+}
+
+// stands reports whether path still holds this network: another may have been started at the same moment.
+func (n *network) stands(path string) bool {
+	there, err := readNetwork(path)
+	return err == nil && there.URL == n.Directory
+}
+
+// remove removes the file, unless it is another network's by now.
+func (n *network) remove(path string) {
+	if n.stands(path) {
+		os.Remove(path)
+	}
 }
 
 // dialNetwork connects a client to the network that a file describes.
@@ -80,11 +98,25 @@ func dialNetwork(ctx context.Context, path string, hops int) (*client.Client, er
 	if err != nil {
 		return nil, err
 	}
+	if hops < client.MinHops {
+		return nil, fmt.Errorf("--hops %d: a path has at least %d mixes", hops, client.MinHops)
+	}
 	c, err := client.New(ctx, client.Config{Directory: known, Hops: hops})
-	if err != nil {
+	switch {
+	case errors.Is(err, directory.ErrNoAnswer):
+		return nil, fmt.Errorf("the network in %s is not running any more: start one with 'mixnet up'", path)
+	case err != nil:
 		return nil, fmt.Errorf("%w (the network is the one in %s)", err, path)
 	}
 	return c, nil
+}
+
+// explain says of a request's error what it means to who runs a command.
+func explain(err error) error {
+	if errors.Is(err, client.ErrGateway) {
+		return errors.New("the network went away: is 'mixnet up' still running? Then send again")
+	}
+	return err
 }
 
 func hopsFlag(cmd *cobra.Command) *int {

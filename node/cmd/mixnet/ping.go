@@ -21,7 +21,7 @@ func pingCommand() *cobra.Command {
 		Use:   "ping",
 		Short: "Measure round trips through the network",
 		Long:  "Send short messages to the echo service, one after the other, each along fresh paths, and show how long they took.",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 	}
 	count := cmd.Flags().IntP("count", "n", 10, "number of round trips")
 	timeout := cmd.Flags().Duration("timeout", 30*time.Second, "give up on a round trip after this long")
@@ -31,6 +31,9 @@ func pingCommand() *cobra.Command {
 		if *count < 1 {
 			return fmt.Errorf("--count %d: must be at least 1", *count)
 		}
+		if *timeout <= 0 {
+			return fmt.Errorf("--timeout %v: must be positive", *timeout)
+		}
 		c, err := dialNetwork(cmd.Context(), *path, *hops)
 		if err != nil {
 			return err
@@ -38,11 +41,13 @@ func pingCommand() *cobra.Command {
 		defer c.Close()
 		out := cmd.OutOrStdout()
 		var trips []time.Duration
+		tried := 0
 		for i := range *count {
 			trip, err := ping(cmd.Context(), c, *timeout)
 			if cmd.Context().Err() != nil {
 				break
 			}
+			tried++
 			if err != nil {
 				fmt.Fprintf(out, "%3d  %v\n", i+1, err)
 				continue
@@ -50,12 +55,12 @@ func pingCommand() *cobra.Command {
 			trips = append(trips, trip)
 			fmt.Fprintf(out, "%3d  %.1f ms\n", i+1, milliseconds(trip))
 		}
-		fmt.Fprintf(out, "\n%d of %d came back, %d mixes each way\n", len(trips), *count, *hops)
+		fmt.Fprintf(out, "\n%d of %d came back, %d mixes each way\n", len(trips), tried, *hops)
 		if len(trips) == 0 {
 			return errors.New("no round trip: is 'mixnet up' still running?")
 		}
 		histogram(out, trips)
-		return nil
+		return cmd.Context().Err()
 	}
 	return cmd
 }
@@ -77,11 +82,14 @@ func ping(ctx context.Context, c *client.Client, timeout time.Duration) (time.Du
 	return time.Since(start), nil
 }
 
-// histogram prints the distribution of trips in at most ten bins of one width.
+// histogram prints the quantiles of trips and their distribution, in at most ten bins of one width.
 func histogram(out io.Writer, trips []time.Duration) {
 	slices.Sort(trips)
 	quantile := func(q float64) float64 { return milliseconds(trips[int(q*float64(len(trips)-1)+0.5)]) }
 	fmt.Fprintf(out, "min %.1f  median %.1f  90 %% %.1f  max %.1f ms\n", quantile(0), quantile(0.5), quantile(0.9), quantile(1))
+	if len(trips) < 5 {
+		return // too few to have a shape
+	}
 	low, high := milliseconds(trips[0]), milliseconds(trips[len(trips)-1])
 	bins := make([]int, min(10, len(trips)))
 	width := (high - low) / float64(len(bins))

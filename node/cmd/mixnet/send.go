@@ -34,9 +34,19 @@ printed, unless --output names a file for the reply.`,
 	hops := hopsFlag(cmd)
 	path := networkFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		message, err := readMessage(cmd.InOrStdin(), args, *file)
+		if *timeout <= 0 {
+			return fmt.Errorf("--timeout %v: must be positive", *timeout)
+		}
+		message, err := readMessage(cmd, args, *file)
 		if err != nil {
 			return err
+		}
+		var kept *newFile
+		if *output != "" { // before anything is sent in vain
+			if kept, err = createFile(*output); err != nil {
+				return fmt.Errorf("--output: %w", err)
+			}
+			defer kept.discard()
 		}
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), *timeout, fmt.Errorf("not finished after %v; allow longer with --timeout", *timeout))
 		defer cancel()
@@ -54,11 +64,11 @@ printed, unless --output names a file for the reply.`,
 		}})
 		line.clear()
 		if err != nil {
-			return err
+			return explain(err)
 		}
-		if *output != "" {
-			if err := os.WriteFile(*output, reply, 0o600); err != nil {
-				return err
+		if kept != nil {
+			if err := kept.keep(reply); err != nil {
+				return fmt.Errorf("--output: %w", err)
 			}
 		} else if *file == "" {
 			if line := newStatusLine(os.Stdout); line.terminal {
@@ -82,22 +92,24 @@ func visible(r rune) rune {
 }
 
 // readMessage returns what is to be sent.
-func readMessage(stdin io.Reader, args []string, file string) ([]byte, error) {
-	from, name := stdin, "standard input"
+func readMessage(cmd *cobra.Command, args []string, file string) ([]byte, error) {
+	from, name := cmd.InOrStdin(), "standard input"
 	switch {
 	case len(args) > 0 && file != "":
 		return nil, errors.New("a message and --file were given: choose one")
 	case len(args) > 0:
 		return []byte(strings.Join(args, " ")), nil
-	case file != "":
+	case cmd.Flags().Changed("file"):
 		opened, err := os.Open(file)
 		if err != nil {
 			return nil, err
 		}
 		defer opened.Close()
 		from, name = opened, file
+	case newStatusLine(os.Stdin).terminal:
+		fmt.Fprintln(cmd.ErrOrStderr(), "Type the message; end it with Ctrl-D on a line of its own.")
 	}
-	message, err := io.ReadAll(io.LimitReader(from, client.MaxMessage+1))
+	message, err := readAll(cmd.Context(), io.LimitReader(from, client.MaxMessage+1))
 	if err != nil {
 		return nil, err
 	}

@@ -39,14 +39,14 @@ func upCommand() *cobra.Command {
 		Short: "Run a whole network on this machine until interrupted",
 		Long: `Run a directory and mixes in this process, on loopback ports, send a message through them and back, and keep the
 network running for 'mixnet send' and 'mixnet ping' in other terminals. Its keys live in memory and end with it.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
-	nodes := cmd.Flags().Int("nodes", 6, "number of mixes, at least 4")
+	nodes := cmd.Flags().Int("nodes", 6, "number of mixes, 4 to 50")
 	port := cmd.Flags().Int("port", 0, "port of the directory; the mixes take the ones after it; 0 takes any free ones")
 	path := networkFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *nodes < client.MinHops+1 || *nodes > 200 {
-			return fmt.Errorf("--nodes %d: a network here has %d to 200", *nodes, client.MinHops+1)
+		if *nodes < client.MinHops+1 || *nodes > 50 {
+			return fmt.Errorf("--nodes %d: a network on one machine has %d to 50", *nodes, client.MinHops+1)
 		}
 		if *port < 0 || *port+*nodes > 65535 {
 			return fmt.Errorf("--port %d: %d ports from there do not exist", *port, *nodes+1)
@@ -66,7 +66,7 @@ func up(ctx context.Context, out io.Writer, nodes, port int, path string) (err e
 		local.close()
 		return err
 	}
-	defer os.Remove(path)
+	defer file.remove(path)
 
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -78,24 +78,36 @@ func up(ctx context.Context, out io.Writer, nodes, port int, path string) (err e
 		}
 	}()
 
-	if err := local.ready(ctx, 20*time.Second); err != nil {
+	err = local.ready(ctx, 20*time.Second)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(out, "Stopped.")
+		return nil
+	case err != nil:
 		return err
+	case !file.stands(path):
+		return fmt.Errorf("another network was started at the same moment, as %s says: name another file with --network", path)
 	}
 	fmt.Fprintf(out, "%d mixes and a directory are running.\n\n", nodes)
-	if err := local.demonstrate(ctx, out); err != nil {
+	if err := local.demonstrate(ctx, out); err != nil && ctx.Err() == nil {
 		return err
 	}
-	fmt.Fprintf(out, `
+	if ctx.Err() == nil {
+		fmt.Fprintf(out, nextSteps, local.directory.URL)
+		local.watch(ctx)
+	}
+	fmt.Fprintln(out, "Stopped.")
+	return nil
+}
+
+// nextSteps is what a newcomer can try once a network runs.
+const nextSteps = `
 Next, in another terminal:
   go run ./node/cmd/mixnet send "your message"
   go run ./node/cmd/mixnet send --file README.md
   go run ./node/cmd/mixnet ping
 The directory lists the mixes at %s. Stop the network with Ctrl-C.
-`, local.directory.URL)
-	local.watch(ctx)
-	fmt.Fprintln(out, "Stopped.")
-	return nil
-}
+`
 
 // localNetwork is a directory and mixes in one process.
 type localNetwork struct {

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/client"
+)
+
+// run runs the program with arguments and returns what it printed and its error.
+func run(t *testing.T, stdin string, arguments ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	root := command()
+	root.SetArgs(arguments)
+	root.SetIn(strings.NewReader(stdin))
+	root.SetOut(&out)
+	root.SetErr(&out)
+	err := root.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+// TestErrorsSayWhatToDo, on one line, before anything is started or sent.
+func TestErrorsSayWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	none := filepath.Join(dir, "none.json")
+	dead := filepath.Join(dir, "dead.json")
+	require.NoError(t, os.WriteFile(dead, fmt.Appendf(nil, `{"directory":"http://127.0.0.1:1","key":"%064d"}`, 0), 0o600))
+	broken := filepath.Join(dir, "broken.json")
+	require.NoError(t, os.WriteFile(broken, []byte("{"), 0o600))
+	large := filepath.Join(dir, "large")
+	require.NoError(t, os.WriteFile(large, nil, 0o600))
+	require.NoError(t, os.Truncate(large, client.MaxMessage+1))
+	for arguments, want := range map[string]string{
+		"nonsense":                                  "--help",
+		"vectors nonsense":                          "--help",
+		"vectors check":                             "name the files",
+		"send --nonsense":                           "send --help",
+		"send hi --network " + none:                 "start one with 'mixnet up'",
+		"send hi --network " + dead:                 "start one with 'mixnet up'",
+		"send hi --network " + broken:               "is not a network file",
+		"send hi --hops 2 --network " + dead:        "at least 3",
+		"send hi --timeout -1s":                     "--timeout",
+		"send hi --file x":                          "choose one",
+		"send --file " + none:                       "no such file",
+		"send --file " + large:                      "split it",
+		"send hi --output " + none + "/x":           "--output",
+		"ping -n 0":                                 "--count",
+		"ping extra":                                "no arguments",
+		"ping --network " + none:                    "start one with 'mixnet up'",
+		"up extra":                                  "no arguments",
+		"up --nodes 3":                              "4 to 50",
+		"up --port 65534":                           "--port",
+		"up --port 1 --nodes 4 --network " + broken: "--port 0",
+	} {
+		if arguments == "up --port 1 --nodes 4 --network "+broken && os.Geteuid() == 0 {
+			continue // root may listen on port 1
+		}
+		t.Run(arguments, func(t *testing.T) {
+			out, err := run(t, "", strings.Fields(arguments)...)
+			require.ErrorContains(t, err, want)
+			require.NotContains(t, err.Error(), "\n")
+			require.Empty(t, out)
+		})
+	}
+}
+
+// TestTruncatedVectorsFail with a line that names the file, and the closing count.
+func TestTruncatedVectorsFail(t *testing.T) {
+	whole, err := os.ReadFile("../../../testvectors/reference/surb_r03.json")
+	require.NoError(t, err)
+	cut := filepath.Join(t.TempDir(), "cut.json")
+	require.NoError(t, os.WriteFile(cut, whole[:len(whole)/2], 0o600))
+	out, err := run(t, "", "vectors", "check", cut)
+	require.ErrorIs(t, err, errReported)
+	require.Contains(t, out, cut)
+	require.True(t, strings.HasSuffix(out, "\n0 passed, 1 failed\n"), out)
+}
+
+func TestVectorsPass(t *testing.T) {
+	out, err := run(t, "", "vectors", "check", "../../../testvectors/kdf.json")
+	require.NoError(t, err)
+	require.True(t, strings.HasSuffix(out, "\n7 passed, 0 failed\n"), out)
+}
+
+func TestHistogramHoldsEveryTrip(t *testing.T) {
+	var trips []time.Duration
+	for i := range 100 {
+		trips = append(trips, time.Duration(i)*time.Millisecond)
+	}
+	var out bytes.Buffer
+	histogram(&out, trips)
+	require.Contains(t, out.String(), "min 0.0  median 50.0  90 % 89.0  max 99.0 ms")
+	require.Equal(t, 10, strings.Count(out.String(), " 10\n"), out.String())
+}
+
+func TestReplyCannotCommandTheTerminal(t *testing.T) {
+	require.Equal(t, "a\ufffd[2Jb\n\tü\ufffd", strings.Map(visible, "a\x1b[2Jb\n\tü\u202e"))
+}
+
+// TestReadingEndsWithItsContext, though what is read from does not end.
+func TestReadingEndsWithItsContext(t *testing.T) {
+	silent, write := io.Pipe()
+	defer write.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := readAll(ctx, silent)
+	require.ErrorIs(t, err, context.Canceled)
+
+	all, err := readAll(t.Context(), strings.NewReader("whole"))
+	require.NoError(t, err)
+	require.Equal(t, "whole", string(all))
+}
