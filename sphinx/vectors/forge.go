@@ -1,8 +1,6 @@
 package vectors
 
 import (
-	"crypto/subtle"
-
 	"sphinxmix.example/lioness"
 	"sphinxmix.example/sphinx"
 	"sphinxmix.example/sphinx/internal/schedule"
@@ -38,10 +36,7 @@ func (f *forgery) packet() []byte {
 
 	var filler []byte
 	for i := range n - 1 {
-		grown := append(filler, make([]byte, 2*kappa)...)
-		stream := keystream(keys[i].Stream(), streamSize(p))
-		subtle.XORBytes(grown, grown, stream[len(stream)-len(grown):])
-		filler = grown
+		filler = growFiller(filler, p, &keys[i])
 	}
 	beta := append(xor(f.final, keystream(keys[n-1].Stream(), len(f.final))), filler...)
 	gamma := derive.MAC(nil, &keys[n-1], beta)

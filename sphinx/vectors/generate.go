@@ -58,7 +58,7 @@ func encode[Case any](note string, flags map[string]testvectors.Flag, cases []Ca
 // makePackets returns the forward and SURB cases. Path lengths, payload sizes and the lengths of messages and names
 // go through their extremes; what lies between is drawn.
 func makePackets() (forward []testvectors.Forward, surbs []testvectors.SURB) {
-	m := maker{schedule: sphinx.BoundSchedule, own: true}
+	m := setting{schedule: sphinx.BoundSchedule, own: true}
 	for _, network := range []struct {
 		maxHops  int
 		hops     []int
@@ -81,11 +81,11 @@ func makePackets() (forward []testvectors.Forward, surbs []testvectors.SURB) {
 				v.name, v.nameSize = "forward-"+label, []int{1, 127, 16}[(hops+i)%3]
 				v.nameSize = min(v.nameSize, p.MaxMessage(0))
 				v.message = s.edge(0, p.MaxMessage(v.nameSize))
-				forward = append(forward, m.forward(s, v))
+				forward = append(forward, m.drawForward(s, v))
 
 				v.name, v.nameSize = "surb-"+label, s.edge(1, p.MaxClientID(hops))
 				v.message = s.edge(0, p.MaxReply())
-				surbs = append(surbs, m.surb(s, v))
+				surbs = append(surbs, m.drawSURB(s, v))
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package vectors
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"fmt"
 
@@ -46,8 +47,7 @@ func open(p sphinx.Params, key *sphinx.PrivateKey, packet testvectors.Packet) (o
 	o.mu = derive.MACKey(&o.keys)
 	o.gamma = derive.MAC(nil, &o.keys, packet.Beta)
 	if len(packet.Beta) == betaSize(p) {
-		o.header = keystream(o.keys.Stream(), streamSize(p))
-		subtle.XORBytes(o.header, o.header, packet.Beta)
+		o.header = xor(concat(packet.Beta, make([]byte, 2*kappa)), keystream(o.keys.Stream(), streamSize(p)))
 	}
 	if payload, err := lioness.New(o.keys.Payload()).AppendDecrypt(nil, packet.Delta); err == nil {
 		o.payload = payload
@@ -57,9 +57,7 @@ func open(p sphinx.Params, key *sphinx.PrivateKey, packet testvectors.Packet) (o
 
 // nextAlpha is the α of the next hop.
 func (o *opened) nextAlpha(alpha []byte) []byte {
-	from, to := x25519.Key(alpha), x25519.Key{}
-	x25519.Shared(&to, o.keys.Blinding(), &from)
-	return to[:]
+	return multiply(alpha, o.keys.Blinding()[:])
 }
 
 func keystream(key *[32]byte, size int) []byte {
@@ -141,4 +139,54 @@ func hopsOf(path []node) []sphinx.Hop {
 		hops[i] = path[i].hop
 	}
 	return hops
+}
+
+// walk opens packet, which it changes, at every node of path and returns what the last one finds. Where visit is not
+// nil, it gets the number of each node, its unwrapper, the packet as it arrived there, and what was found in it.
+func walk(
+	p sphinx.Params, path []node, packet []byte, visit func(i int, unwrapper *sphinx.Unwrapper, before []byte, found sphinx.Layer) error,
+) (last sphinx.Layer, err error) {
+	for i := range path {
+		unwrapper, err := sphinx.NewUnwrapper(p, path[i].key, make(sphinx.TagSet))
+		if err != nil {
+			return last, err
+		}
+		before := bytes.Clone(packet)
+		if last, err = unwrapper.Unwrap(packet); err != nil {
+			return last, fmt.Errorf("hop %d: %w", i, err)
+		}
+		if visit != nil {
+			if err := visit(i, unwrapper, before, last); err != nil {
+				return last, err
+			}
+		}
+		if last.Route == sphinx.Relay && (i+1 == len(path) || last.Next != path[i+1].hop.Address) {
+			return last, fmt.Errorf("hop %d: goes to %v, which is not the next node", i, last.Next)
+		}
+		if last.Route != sphinx.Relay && i+1 < len(path) {
+			return last, fmt.Errorf("hop %d: goes no further", i)
+		}
+	}
+	return last, nil
+}
+
+// growFiller adds a hop's part to φ (§3.2).
+func growFiller(filler []byte, p sphinx.Params, keys *schedule.Keys) []byte {
+	grown := append(filler, make([]byte, 2*kappa)...)
+	stream := keystream(keys.Stream(), streamSize(p))
+	return xor(grown, stream[len(stream)-len(grown):])
+}
+
+// multiply is X25519(scalar, point). Both have 32 bytes.
+func multiply(point, scalar []byte) []byte {
+	var product x25519.Key
+	x25519.Shared(&product, (*x25519.Key)(scalar), (*x25519.Key)(point))
+	return product[:]
+}
+
+// xor returns a ⊕ b, which have one length.
+func xor(a, b []byte) []byte {
+	sum := make([]byte, len(a))
+	subtle.XORBytes(sum, a, b)
+	return sum
 }

@@ -9,9 +9,123 @@ import (
 
 	"sphinxmix.example/lioness"
 	"sphinxmix.example/sphinx"
-	"sphinxmix.example/sphinx/internal/x25519"
 	"sphinxmix.example/testvectors"
 )
+
+// checkForward makes the case again of its inputs: the same must come out.
+func checkForward(s *setting, rawCase json.RawMessage) error {
+	var v testvectors.Forward
+	if err := decode(rawCase, &v, s.own); err != nil {
+		return err
+	}
+	made, err := s.forward(v)
+	if err != nil {
+		return err
+	}
+	return compare(rawCase, made, s.own)
+}
+
+func checkSURB(s *setting, rawCase json.RawMessage) error {
+	var v testvectors.SURB
+	if err := decode(rawCase, &v, s.own); err != nil {
+		return err
+	}
+	made, err := s.surb(v)
+	if err != nil {
+		return err
+	}
+	return compare(rawCase, made, s.own)
+}
+
+// forward makes a case of the inputs that v has. It reads nothing else of v.
+func (s *setting) forward(v testvectors.Forward) (made testvectors.Forward, err error) {
+	t, err := s.newTrip(v.Inputs, 31, "x", "beta_padding")
+	if err != nil {
+		return made, err
+	}
+	message, err := s.message(v.Message, v.Beyond, t.params.MaxMessage(len(v.Destination)))
+	if err != nil {
+		return made, err
+	}
+	packet, err := t.params.Wrap(nil, t.random, hopsOf(t.path), v.Destination, message)
+	if err := first(err, t.drawnAll()); err != nil {
+		return made, err
+	}
+	sum := sha256.Sum256(packet)
+	made = testvectors.Forward{
+		Inputs: v.Inputs, Destination: v.Destination, Message: v.Message, Beyond: v.Beyond,
+		Packet: s.packet(t.params, packet), RawSHA256: sum[:], RawLen: len(packet),
+	}
+	var last sphinx.Layer
+	if made.Hops, made.Filler, _, last, err = t.travel(packet); err != nil {
+		return made, err
+	}
+	return made, first(same("destination", last.Destination, v.Destination), same("message", last.Message, message))
+}
+
+// surb makes a case of the inputs that v has. It reads nothing else of v.
+func (s *setting) surb(v testvectors.SURB) (made testvectors.SURB, err error) {
+	t, err := s.newTrip(v.Inputs, 31-len(v.ClientID), "x", "beta_padding", "ktilde")
+	if err != nil {
+		return made, err
+	}
+	message, err := s.message(v.Message, v.Beyond, t.params.MaxReply())
+	if err := first(err, fixed("message_id", v.MessageID, sphinx.MessageIDSize)); err != nil {
+		return made, err
+	}
+	surb, key, err := t.params.NewSURB(t.random, hopsOf(t.path), v.ClientID, sphinx.MessageID(v.MessageID))
+	if err := first(err, t.drawnAll()); err != nil {
+		return made, err
+	}
+	encoded, packet, err := t.use(surb, message)
+	if err != nil {
+		return made, err
+	}
+	parsed, err := t.params.ParseSURB(encoded)
+	if err != nil {
+		return made, err
+	}
+	again, through, err := t.use(parsed, message)
+	if err := first(err, same("a parsed SURB", again, encoded), same("its packet", through, packet)); err != nil {
+		return made, err
+	}
+
+	ktilde := encoded[len(encoded)-32:]
+	made = testvectors.SURB{
+		Inputs: v.Inputs, MessageID: v.MessageID, ClientID: v.ClientID, Message: v.Message, Beyond: v.Beyond,
+		DestEncoded: append([]byte{byte(len(v.ClientID))}, v.ClientID...), Packet: s.packet(t.params, packet),
+		ReplyBlock: testvectors.ReplyBlock{
+			FirstHop: encoded[:sphinx.AddressSize],
+			Header:   splitHeader(t.params, encoded[sphinx.AddressSize:len(encoded)-32]),
+			Ktilde:   ktilde,
+		},
+	}
+	if s.own {
+		var reply [lioness.KeySize]byte
+		newSchedule(t.params).ReplyKey(&reply, (*[32]byte)(ktilde))
+		made.Encoded, made.ReplyKey = encoded, reply[:]
+	}
+	hops, filler, keys, last, err := t.travel(packet)
+	if err != nil {
+		return made, err
+	}
+	made.Hops, made.Filler = hops, filler
+	made.Token = testvectors.Token{MessageID: v.MessageID, Keys: append([]testvectors.Hex{ktilde}, keys...)}
+
+	opened, err := key.Open(bytes.Clone(last.Payload))
+	if err != nil {
+		return made, fmt.Errorf("decrypted: %w", err)
+	}
+	made.Decrypted, made.DecryptedSHA256 = s.large(opened)
+	if _, err := key.Open(last.Payload); !errors.Is(err, sphinx.ErrSpent) {
+		return made, fmt.Errorf("the reply key opens a second reply: %v", err)
+	}
+	return made, first(
+		same("client_id", last.Client, v.ClientID),
+		same("message_id", last.MessageID[:], v.MessageID),
+		same("message", opened, message),
+	)
+}
 
 // trip is one packet's way along the path of a case.
 type trip struct {
@@ -21,18 +135,16 @@ type trip struct {
 	random *bytes.Reader // what the case draws
 }
 
-// newTrip checks the inputs of a case. uses and sizes are the draws that its maker must make.
-func (s *setting) newTrip(v testvectors.Inputs, uses []string, padding int) (*trip, error) {
+// newTrip checks the inputs of a case. uses are the draws that its maker must make; the random padding of β has the size
+// of the unused hops and padding bytes more.
+func (s *setting) newTrip(v testvectors.Inputs, padding int, uses ...string) (*trip, error) {
 	p, err := s.params(v.Params)
 	if err != nil {
 		return nil, err
 	}
 	path, err := nodes(p, v.Nodes)
-	if err != nil {
+	if err := first(err, fixed("seed", v.Seed, 32)); err != nil {
 		return nil, err
-	}
-	if len(v.Seed) != 32 {
-		return nil, fmt.Errorf("seed: %d bytes, must be 32", len(v.Seed))
 	}
 	if len(v.Rand) != len(uses) {
 		return nil, fmt.Errorf("rand: %d draws, must be %d", len(v.Rand), len(uses))
@@ -62,209 +174,89 @@ func (t *trip) drawnAll() error {
 	return nil
 }
 
-func (s *setting) message(v testvectors.Message) ([]byte, error) {
+// message returns the message of a case. One that is beyond the reference is empty or the longest there is.
+func (s *setting) message(v testvectors.Message, beyond bool, longest int) (text []byte, err error) {
 	switch {
 	case v.Text != nil && v.Key == nil:
-		return v.Text, nil
+		text = v.Text
 	case !s.own || v.Text != nil || len(v.Key) != 32 || v.Length < 0 || v.Length > sphinx.MaxPayloadSize:
 		return nil, errors.New("message: missing, or neither itself nor 32 bytes of key and a length")
+	default:
+		text = keystream((*[32]byte)(v.Key), v.Length)
 	}
-	return keystream((*[32]byte)(v.Key), v.Length), nil
+	if beyond && len(text) != 0 && len(text) != longest {
+		return nil, errors.New("beyond_reference: the reference can carry this message")
+	}
+	return text, nil
 }
 
-// sameLarge compares a byte string for which its SHA-256 may stand in the project's own files.
-func (s *setting) sameLarge(field string, got []byte, whole, hash testvectors.Hex) error {
-	if s.own && whole == nil && hash != nil {
-		sum := sha256.Sum256(got)
-		return same(field+"_sha256", sum[:], hash)
+// use uses surb, which must work once, and returns its encoding and the packet.
+func (t *trip) use(surb *sphinx.SURB, message []byte) (encoded, packet []byte, err error) {
+	if encoded, err = surb.AppendBinary(nil); err != nil {
+		return nil, nil, err
 	}
-	return same(field, got, whole)
-}
-
-func (s *setting) samePacket(field string, got, want testvectors.Packet) error {
-	return first(
-		sameHeader(field, got.Header, want.Header),
-		s.sameLarge(field+".delta", got.Delta, want.Delta, want.DeltaSHA256),
-	)
-}
-
-func sameHeader(field string, got, want testvectors.Header) error {
-	return first(
-		same(field+".alpha", got.Alpha, want.Alpha),
-		same(field+".beta", got.Beta, want.Beta),
-		same(field+".gamma", got.Gamma, want.Gamma),
-	)
-}
-
-func checkForward(s *setting, rawCase json.RawMessage) error {
-	var v testvectors.Forward
-	if err := decode(rawCase, &v, s.own); err != nil {
-		return err
-	}
-	t, err := s.newTrip(v.Inputs, []string{"x", "beta_padding"}, 31)
-	if err != nil {
-		return err
-	}
-	message, err := s.message(v.Message)
-	if err != nil {
-		return err
-	}
-	if longest := t.params.MaxMessage(len(v.Destination)); v.Beyond && len(message) != 0 && len(message) != longest {
-		return errors.New("beyond_reference: the reference can carry this message")
-	}
-	packet, err := t.params.Wrap(nil, t.random, hopsOf(t.path), v.Destination, message)
-	if err != nil {
-		return err
-	}
-	if err := first(t.drawnAll(), s.samePacket("packet", split(t.params, packet), v.Packet)); err != nil {
-		return err
-	}
-	if sum := sha256.Sum256(packet); len(packet) != v.RawLen {
-		return fmt.Errorf("raw_len: computed %d, the vector has %d", len(packet), v.RawLen)
-	} else if err := same("raw_sha256", sum[:], v.RawSHA256); err != nil {
-		return err
-	}
-	filler, _, last, err := t.follow(packet, v.Hops)
-	if err != nil {
-		return err
-	}
-	if last.Route != sphinx.Exit {
-		return errors.New("hops: the last is not an exit")
-	}
-	if s.own {
-		if err := same("filler", filler, v.Filler); err != nil {
-			return err
-		}
-	}
-	return first(same("destination", last.Destination, v.Destination), same("message", last.Message, message))
-}
-
-func checkSURB(s *setting, rawCase json.RawMessage) error {
-	var v testvectors.SURB
-	if err := decode(rawCase, &v, s.own); err != nil {
-		return err
-	}
-	t, err := s.newTrip(v.Inputs, []string{"x", "beta_padding", "ktilde"}, 31-len(v.ClientID))
-	if err != nil {
-		return err
-	}
-	message, err := s.message(v.Message)
-	if err != nil {
-		return err
-	}
-	if v.Beyond && len(message) != 0 && len(message) != t.params.MaxReply() {
-		return errors.New("beyond_reference: the reference can carry this message")
-	}
-	if len(v.MessageID) != sphinx.MessageIDSize {
-		return fmt.Errorf("message_id: %d bytes, must be %d", len(v.MessageID), sphinx.MessageIDSize)
-	}
-	surb, key, err := t.params.NewSURB(t.random, hopsOf(t.path), v.ClientID, sphinx.MessageID(v.MessageID))
-	if err != nil {
-		return err
-	}
-	if err := t.drawnAll(); err != nil {
-		return err
-	}
-	if err := same("dest_encoded", append([]byte{byte(len(v.ClientID))}, v.ClientID...), v.DestEncoded); err != nil {
-		return err
-	}
-	packet, err := t.reply(surb, v, message)
-	if err != nil {
-		return err
-	}
-	filler, keys, last, err := t.follow(packet, v.Hops)
-	if err != nil {
-		return err
-	}
-	if last.Route != sphinx.Reply {
-		return errors.New("hops: the last is not a client's")
-	}
-	if err := first(same("client_id", last.Client, v.ClientID), same("message_id", last.MessageID[:], v.MessageID)); err != nil {
-		return err
-	}
-	if err := t.checkToken(v, filler, keys); err != nil {
-		return err
-	}
-
-	decrypted, err := key.Open(last.Payload)
-	if err != nil {
-		return fmt.Errorf("decrypted: %w", err)
-	}
-	if err := first(s.sameLarge("decrypted", decrypted, v.Decrypted, v.DecryptedSHA256), same("message", decrypted, message)); err != nil {
-		return err
-	}
-	if _, err := key.Open(make([]byte, t.params.PayloadSize)); !errors.Is(err, sphinx.ErrSpent) {
-		return fmt.Errorf("the reply key opens a second reply: %v", err)
-	}
-	return nil
-}
-
-// reply checks the SURB and returns the packet that it makes of message.
-func (t *trip) reply(surb *sphinx.SURB, v testvectors.SURB, message []byte) ([]byte, error) {
-	encoded, err := surb.AppendBinary(nil)
-	if err != nil {
-		return nil, err
-	}
-	header := encoded[sphinx.AddressSize : sphinx.AddressSize+t.params.HeaderSize()]
-	ktilde := encoded[len(encoded)-32:]
-	if err := first(
-		same("reply_block.first_hop", encoded[:sphinx.AddressSize], v.ReplyBlock.FirstHop),
-		sameHeader("reply_block.header", splitHeader(t.params, header), v.ReplyBlock.Header),
-		same("reply_block.ktilde", ktilde, v.ReplyBlock.Ktilde),
-	); err != nil {
-		return nil, err
-	}
-	if t.own {
-		if err := same("encoded", encoded, v.Encoded); err != nil {
-			return nil, err
-		}
-	}
-	parsed, err := t.params.ParseSURB(concat(v.ReplyBlock.FirstHop, rawHeader(v.ReplyBlock.Header), v.ReplyBlock.Ktilde))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := t.use(parsed, v, message); err != nil {
-		return nil, err
-	}
-	return t.use(surb, v, message)
-}
-
-// use uses surb, which must work once.
-func (t *trip) use(surb *sphinx.SURB, v testvectors.SURB, message []byte) ([]byte, error) {
 	hop, packet, err := surb.Use(nil, message)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if _, _, err := surb.Use(nil, message); !errors.Is(err, sphinx.ErrSpent) {
-		return nil, fmt.Errorf("a SURB is used a second time: %v", err)
+		return nil, nil, fmt.Errorf("a SURB is used a second time: %v", err)
 	}
-	return packet, first(
-		same("nodes[0].id", hop[:], v.Nodes[0].ID),
-		t.samePacket("packet", split(t.params, packet), v.Packet),
-	)
+	return encoded, packet, same("the first hop of a SURB", hop[:], t.path[0].hop.Address[:])
 }
 
-// checkToken checks what the maker of a SURB keeps against the LIONESS keys that the hops have used.
-func (t *trip) checkToken(v testvectors.SURB, filler []byte, keys [][]byte) error {
-	if err := same("token.message_id", v.MessageID, v.Token.MessageID); err != nil {
-		return err
-	}
-	if len(v.Token.Keys) != 1+len(keys) {
-		return fmt.Errorf("token.keys: %d keys, must be %d", len(v.Token.Keys), 1+len(keys))
-	}
-	if err := same("token.keys[0]", v.ReplyBlock.Ktilde, v.Token.Keys[0]); err != nil {
-		return err
-	}
-	for i, key := range keys {
-		if err := same(fmt.Sprintf("token.keys[%d]", i+1), key, v.Token.Keys[i+1]); err != nil {
-			return err
+// travel opens packet, which it changes, at every node of the path. It returns what each computes and finds, the filler φ
+// of the header, the LIONESS key of each hop, and what the last one found.
+func (t *trip) travel(packet []byte) (hops []testvectors.Hop, filler testvectors.Hex, keys []testvectors.Hex, last sphinx.Layer, err error) {
+	last, err = walk(t.params, t.path, packet, func(i int, unwrapper *sphinx.Unwrapper, before []byte, found sphinx.Layer) error {
+		steps := open(t.params, t.path[i].key, split(t.params, before))
+		hop := testvectors.Hop{
+			Hop: i, NodeID: t.path[i].hop.Address[:], S: steps.s[:], Tau: steps.keys.Tag()[:], BlindingFactor: steps.keys.Blinding()[:],
 		}
+		if t.own {
+			hop.PRK, hop.Rho, hop.Mu, hop.Pi = steps.prk[:], steps.keys.Stream()[:], steps.mu, steps.keys.Payload()[:]
+			if i < len(t.path)-1 {
+				filler = growFiller(filler, t.params, &steps.keys)
+			} else {
+				filler, hop.Plain = append(testvectors.Hex{}, filler...), steps.header
+			}
+		}
+		switch found.Route {
+		case sphinx.Relay:
+			next := t.packet(t.params, packet)
+			hop.Result, hop.NextHop, hop.Packet = testvectors.ResultNextHop, bytes.Clone(found.Next[:]), &next
+		case sphinx.Exit:
+			hop.Result, hop.Destination = testvectors.ResultExit, bytes.Clone(found.Destination)
+			hop.Message, hop.MessageSHA256 = t.large(found.Message)
+		case sphinx.Reply:
+			hop.Result, hop.ClientID, hop.MessageID = testvectors.ResultClient, bytes.Clone(found.Client), bytes.Clone(found.MessageID[:])
+			hop.Delta, hop.DeltaSHA256 = t.large(found.Payload)
+		}
+		hops, keys = append(hops, hop), append(keys, steps.keys.Payload()[:])
+
+		at := fmt.Sprintf("hops[%d]", i)
+		if _, err := unwrapper.Unwrap(before); !errors.Is(err, sphinx.ErrReplay) {
+			return fmt.Errorf("%s: opens a second time: %v", at, err)
+		}
+		return same(at+".tau", found.Tag[:], hop.Tau)
+	})
+	return hops, filler, keys, last, err
+}
+
+// largeDelta is the size of the payloads from which on the project's own vectors carry a hash in place of δ.
+const largeDelta = 2048
+
+// large returns value itself, or its hash where it is large and the file is the project's own.
+func (s *setting) large(value []byte) (whole, hash testvectors.Hex) {
+	if s.own && len(value) >= largeDelta {
+		sum := sha256.Sum256(value)
+		return nil, sum[:]
 	}
-	if !t.own {
-		return nil
-	}
-	var key [lioness.KeySize]byte
-	ktilde := x25519.Key(v.ReplyBlock.Ktilde)
-	newSchedule(t.params).ReplyKey(&key, &ktilde)
-	return first(same("reply_key", key[:], v.ReplyKey), same("filler", filler, v.Filler))
+	return append(testvectors.Hex{}, value...), nil
+}
+
+func (s *setting) packet(p sphinx.Params, packet []byte) testvectors.Packet {
+	v := split(p, bytes.Clone(packet))
+	v.Delta, v.DeltaSHA256 = s.large(v.Delta)
+	return v
 }

@@ -21,7 +21,7 @@ func WriteRandom(w io.Writer, n int, seed [32]byte) error {
 	fmt.Fprintf(out, "{\n \"source\": %q,\n \"note\": %q,\n \"count\": %d,\n \"cases\": [", sourceName,
 		"random forward messages and single-use reply blocks under key schedule 0", n)
 	//lint:ignore SA1019 these cases are for the reference, which knows this key schedule alone
-	m := maker{schedule: sphinx.InsecureReferenceSchedule}
+	m := setting{schedule: sphinx.InsecureReferenceSchedule}
 	const batch = 64 // what is held in memory
 	for start := 0; start < n; start += batch {
 		cases := make([]json.RawMessage, min(batch, n-start))
@@ -43,7 +43,7 @@ func WriteRandom(w io.Writer, n int, seed [32]byte) error {
 }
 
 // random makes the case of an index, from a source of its own.
-func (m maker) random(seed [32]byte, index int) any {
+func (m *setting) random(seed [32]byte, index int) any {
 	s := newSource(fmt.Sprintf("random %s %d", hex.EncodeToString(seed[:]), index))
 	v := shape{maxHops: s.between(1, 10), payload: s.edge(192, 4096)} // no payload of the reference is smaller
 	switch s.between(0, 31) {
@@ -60,9 +60,9 @@ func (m maker) random(seed [32]byte, index int) any {
 	if kind == "forward" {
 		v.nameSize = s.edge(1, min(127, p.MaxMessage(2))) // leaves room for one byte
 		v.message = s.edge(1, p.MaxMessage(v.nameSize)-1) // the reference's limit
-		return m.forward(s, v)
+		return m.drawForward(s, v)
 	}
 	v.nameSize = s.edge(1, p.MaxClientID(v.hops))
 	v.message = s.edge(1, p.MaxReply()-1)
-	return m.surb(s, v)
+	return m.drawSURB(s, v)
 }

@@ -188,7 +188,7 @@ func (l *limit) build() error {
 		if err != nil {
 			return err
 		}
-		last, err := deliver(p, path, packet)
+		last, err := walk(p, path, packet, nil)
 		return first(err, same("destination", last.Destination, destination), same("message", last.Message, message))
 	}
 	clientID, message := bytes.Repeat([]byte{'c'}, l.clientID), bytes.Repeat([]byte{'m'}, l.reply)
@@ -200,30 +200,10 @@ func (l *limit) build() error {
 	if err != nil {
 		return err
 	}
-	last, err := deliver(p, path, packet)
+	last, err := walk(p, path, packet, nil)
 	if err != nil {
 		return err
 	}
 	opened, err := key.Open(last.Payload)
 	return first(err, same("client id", last.Client, clientID), same("message", opened, message))
-}
-
-// deliver opens packet, which it changes, at every node of path and returns what the last one finds.
-func deliver(p sphinx.Params, path []node, packet []byte) (last sphinx.Layer, err error) {
-	for i := range path {
-		unwrapper, err := sphinx.NewUnwrapper(p, path[i].key, make(sphinx.TagSet))
-		if err != nil {
-			return last, err
-		}
-		if last, err = unwrapper.Unwrap(packet); err != nil {
-			return last, fmt.Errorf("hop %d: %w", i, err)
-		}
-		if last.Route == sphinx.Relay && (i+1 == len(path) || last.Next != path[i+1].hop.Address) {
-			return last, fmt.Errorf("hop %d sends on to %v", i, last.Next)
-		}
-	}
-	if last.Route == sphinx.Relay {
-		return last, errors.New("the last hop sends it on")
-	}
-	return last, nil
 }

@@ -187,13 +187,6 @@ func checkGroup(s *setting, rawCase json.RawMessage) error {
 	)
 }
 
-// multiply is X25519(scalar, point). Both have 32 bytes.
-func multiply(point, scalar []byte) []byte {
-	var product x25519.Key
-	x25519.Shared(&product, (*x25519.Key)(scalar), (*x25519.Key)(point))
-	return product[:]
-}
-
 func checkLowOrder(s *setting, rawCase json.RawMessage) error {
 	var v struct {
 		Base  testvectors.Hex `json:"base"`
