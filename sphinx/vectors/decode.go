@@ -133,6 +133,14 @@ func same(field string, got []byte, want testvectors.Hex) error {
 	return fmt.Errorf("%s: computed %x, the vector has %x at byte %d of %d", field, got[i:end], []byte(want[i:end]), i, len(got))
 }
 
+// fixed reports a byte string that has not its size.
+func fixed(field string, value testvectors.Hex, size int) error {
+	if len(value) != size {
+		return fmt.Errorf("%s: %d bytes, must be %d", field, len(value), size)
+	}
+	return nil
+}
+
 // first returns the first error that is not nil.
 func first(errs ...error) error {
 	for _, err := range errs {

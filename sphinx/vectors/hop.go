@@ -97,12 +97,6 @@ func concat(parts ...testvectors.Hex) []byte {
 	return whole
 }
 
-// params are the library's parameters for those of a vector.
-func (s *setting) params(v testvectors.Params) (sphinx.Params, error) {
-	p := sphinx.Params{MaxHops: v.MaxHops, PayloadSize: v.PayloadSize, Schedule: s.schedule}
-	return p, p.Validate()
-}
-
 // node is a stop of a path with its private key.
 type node struct {
 	key *sphinx.PrivateKey
@@ -133,12 +127,39 @@ func nodes(p sphinx.Params, list []testvectors.Node) ([]node, error) {
 	return path, nil
 }
 
+func (s *setting) params(v testvectors.Params) sphinx.Params {
+	return sphinx.Params{MaxHops: v.MaxHops, PayloadSize: v.PayloadSize, Schedule: s.schedule}
+}
+
+// network returns the library's parameters for those of a vector, and the path of its nodes.
+func (s *setting) network(v testvectors.Params, list []testvectors.Node) (p sphinx.Params, path []node, err error) {
+	p = s.params(v)
+	if err := p.Validate(); err != nil {
+		return p, nil, err
+	}
+	path, err = nodes(p, list)
+	return p, path, err
+}
+
 func hopsOf(path []node) []sphinx.Hop {
 	hops := make([]sphinx.Hop, len(path))
 	for i := range path {
 		hops[i] = path[i].hop
 	}
 	return hops
+}
+
+// newSURB makes a SURB that must draw all of random.
+func newSURB(p sphinx.Params, path []node, clientID, id, random []byte) (*sphinx.SURB, *sphinx.ReplyKey, error) {
+	if err := fixed("message_id", id, sphinx.MessageIDSize); err != nil {
+		return nil, nil, err
+	}
+	drawn := bytes.NewReader(random)
+	surb, key, err := p.NewSURB(drawn, hopsOf(path), clientID, sphinx.MessageID(id))
+	if err == nil && drawn.Len() != 0 {
+		err = fmt.Errorf("random: %d bytes were not read", drawn.Len())
+	}
+	return surb, key, err
 }
 
 // walk opens packet, which it changes, at every node of path and returns what the last one finds. Where visit is not

@@ -97,11 +97,7 @@ func apply(field string, change *testvectors.Change, good, changed []byte) error
 }
 
 func (s *setting) checkUnwrap(v *testvectors.NegativeUnwrap) error {
-	p, err := s.params(v.Params)
-	if err != nil {
-		return err
-	}
-	path, err := nodes(p, v.Nodes)
+	p, path, err := s.network(v.Params, v.Nodes)
 	if err != nil {
 		return err
 	}

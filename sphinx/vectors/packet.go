@@ -138,11 +138,7 @@ type trip struct {
 // newTrip checks the inputs of a case. uses are the draws that its maker must make; the random padding of β has the size
 // of the unused hops and padding bytes more.
 func (s *setting) newTrip(v testvectors.Inputs, padding int, uses ...string) (*trip, error) {
-	p, err := s.params(v.Params)
-	if err != nil {
-		return nil, err
-	}
-	path, err := nodes(p, v.Nodes)
+	p, path, err := s.network(v.Params, v.Nodes)
 	if err := first(err, fixed("seed", v.Seed, 32)); err != nil {
 		return nil, err
 	}

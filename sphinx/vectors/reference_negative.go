@@ -107,16 +107,12 @@ type journey struct {
 
 // newJourney checks the nodes of a case. One of them, the one at mutate_hop, may use another private key than its own.
 func newJourney(s *setting, v *referenceNegative) (*journey, error) {
-	p, err := s.params(v.Params)
-	if err != nil {
-		return nil, err
-	}
 	for _, packet := range v.packets() {
 		if packet.Delta == nil {
 			return nil, errors.New("a packet without delta")
 		}
 	}
-	w := &journey{setting: s, referenceNegative: v, params: p}
+	w := &journey{setting: s, referenceNegative: v}
 	list := append([]testvectors.Node(nil), v.Nodes...)
 	if v.MutateHop != nil {
 		hop := *v.MutateHop
@@ -134,7 +130,8 @@ func newJourney(s *setting, v *referenceNegative) (*journey, error) {
 			list[hop].PrivateKey = own.Bytes()
 		}
 	}
-	w.path, err = nodes(p, list)
+	var err error
+	w.params, w.path, err = s.network(v.Params, list)
 	return w, err
 }
 

@@ -15,14 +15,6 @@ import (
 	"sphinxmix.example/testvectors"
 )
 
-// fixed reports a byte string that has not its size.
-func fixed(field string, value testvectors.Hex, size int) error {
-	if len(value) != size {
-		return fmt.Errorf("%s: %d bytes, must be %d", field, len(value), size)
-	}
-	return nil
-}
-
 func checkLioness(s *setting, rawCase json.RawMessage) error {
 	var v struct {
 		Key                testvectors.Hex `json:"key"`
