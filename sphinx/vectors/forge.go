@@ -59,12 +59,8 @@ func replyKeys(p sphinx.Params, path []node, encoded []byte) []*[lioness.KeySize
 	first := new([lioness.KeySize]byte)
 	newSchedule(p).ReplyKey(first, (*[32]byte)(encoded[len(encoded)-32:]))
 	keys := []*[lioness.KeySize]byte{first}
-	packet := split(p, append(append([]byte{}, header...), make([]byte, p.PayloadSize)...))
-	for _, n := range path {
-		steps := open(p, n.key, packet)
+	for _, steps := range peel(p, path, concat(header, make([]byte, p.PayloadSize))) {
 		keys = append(keys, steps.keys.Payload())
-		packet.Alpha = steps.nextAlpha(packet.Alpha)
-		packet.Gamma, packet.Beta = steps.header[kappa:2*kappa], steps.header[2*kappa:]
 	}
 	return keys
 }

@@ -55,11 +55,6 @@ func open(p sphinx.Params, key *sphinx.PrivateKey, packet testvectors.Packet) (o
 	return o
 }
 
-// nextAlpha is the α of the next hop.
-func (o *opened) nextAlpha(alpha []byte) []byte {
-	return multiply(alpha, o.keys.Blinding()[:])
-}
-
 func keystream(key *[32]byte, size int) []byte {
 	stream := make([]byte, size)
 	symmetric.XORKeyStream(stream, stream, key)
@@ -156,39 +151,61 @@ func newSURB(p sphinx.Params, path []node, clientID, id, random []byte) (*sphinx
 	}
 	drawn := bytes.NewReader(random)
 	surb, key, err := p.NewSURB(drawn, hopsOf(path), clientID, sphinx.MessageID(id))
-	if err == nil && drawn.Len() != 0 {
-		err = fmt.Errorf("random: %d bytes were not read", drawn.Len())
-	}
-	return surb, key, err
+	return surb, key, first(err, allRead(drawn))
 }
 
-// walk opens packet, which it changes, at every node of path and returns what the last one finds. Where visit is not
-// nil, it gets the number of each node, its unwrapper, the packet as it arrived there, and what was found in it.
-func walk(
-	p sphinx.Params, path []node, packet []byte, visit func(i int, unwrapper *sphinx.Unwrapper, before []byte, found sphinx.Layer) error,
-) (last sphinx.Layer, err error) {
+// allRead reports randomness that nobody has read. More than there is cannot be read.
+func allRead(random *bytes.Reader) error {
+	if random.Len() != 0 {
+		return fmt.Errorf("random: %d bytes were not read", random.Len())
+	}
+	return nil
+}
+
+// stop is a packet at one node of its path.
+type stop struct {
+	unwrapper *sphinx.Unwrapper
+	arrived   []byte // the packet, before it was opened
+	found     sphinx.Layer
+}
+
+// walk opens packet, which it changes, at every node of path. It returns all stops, and what the last node finds.
+func walk(p sphinx.Params, path []node, packet []byte) (stops []stop, last sphinx.Layer, err error) {
 	for i := range path {
 		unwrapper, err := sphinx.NewUnwrapper(p, path[i].key, make(sphinx.TagSet))
 		if err != nil {
-			return last, err
+			return nil, last, err
 		}
-		before := bytes.Clone(packet)
+		arrived := bytes.Clone(packet)
 		if last, err = unwrapper.Unwrap(packet); err != nil {
-			return last, fmt.Errorf("hop %d: %w", i, err)
+			return nil, last, fmt.Errorf("hop %d: %w", i, err)
 		}
-		if visit != nil {
-			if err := visit(i, unwrapper, before, last); err != nil {
-				return last, err
-			}
+		relayed := last.Route == sphinx.Relay
+		if relayed && (i+1 == len(path) || last.Next != path[i+1].hop.Address) {
+			return nil, last, fmt.Errorf("hop %d: goes to %v, which is not the next node", i, last.Next)
 		}
-		if last.Route == sphinx.Relay && (i+1 == len(path) || last.Next != path[i+1].hop.Address) {
-			return last, fmt.Errorf("hop %d: goes to %v, which is not the next node", i, last.Next)
+		if !relayed && i+1 < len(path) {
+			return nil, last, fmt.Errorf("hop %d: goes no further", i)
 		}
-		if last.Route != sphinx.Relay && i+1 < len(path) {
-			return last, fmt.Errorf("hop %d: goes no further", i)
-		}
+		stops = append(stops, stop{unwrapper, arrived, last})
 	}
-	return last, nil
+	return stops, last, nil
+}
+
+// peel returns what each node of path can compute from packet, up to one where s is zero.
+func peel(p sphinx.Params, path []node, packet []byte) (all []opened) {
+	layer := split(p, packet)
+	for _, n := range path {
+		steps := open(p, n.key, layer)
+		all = append(all, steps)
+		if steps.zero {
+			break
+		}
+		layer.Alpha = multiply(layer.Alpha, steps.keys.Blinding()[:])
+		layer.Gamma, layer.Beta = steps.header[kappa:2*kappa], steps.header[2*kappa:]
+		layer.Delta = steps.payload
+	}
+	return all
 }
 
 // growFiller adds a hop's part to φ (§3.2).

@@ -63,11 +63,11 @@ func (m *negatives) packet(x *x25519.Key) (arrivals [][]byte) {
 	}
 	packet, err := m.params.Wrap(nil, bytes.NewReader(random), hopsOf(m.path), []byte("bob"), m.bytes(m.between(1, 20)))
 	must(err)
-	_, err = walk(m.params, m.path, packet, func(_ int, _ *sphinx.Unwrapper, before []byte, _ sphinx.Layer) error {
-		arrivals = append(arrivals, before)
-		return nil
-	})
+	stops, _, err := walk(m.params, m.path, packet)
 	must(err)
+	for _, at := range stops {
+		arrivals = append(arrivals, at.arrived)
+	}
 	return arrivals
 }
 

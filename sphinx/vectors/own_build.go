@@ -154,7 +154,7 @@ func (r *request) build(schedule sphinx.KeySchedule) error {
 		if err != nil {
 			return err
 		}
-		last, err := walk(p, path, packet, nil)
+		_, last, err := walk(p, path, packet)
 		return first(err, same("destination", last.Destination, destination), same("message", last.Message, message))
 	case "new_surb", "use":
 		clientID := bytes.Repeat([]byte{'c'}, r.clientIDLength)
@@ -166,7 +166,7 @@ func (r *request) build(schedule sphinx.KeySchedule) error {
 		if err != nil {
 			return err
 		}
-		last, err := walk(p, path, packet, nil)
+		_, last, err := walk(p, path, packet)
 		if err != nil {
 			return err
 		}

@@ -39,25 +39,26 @@ func checkSURB(s *setting, rawCase json.RawMessage) error {
 
 // forward makes a case of the inputs that v has. It reads nothing else of v.
 func (s *setting) forward(v testvectors.Forward) (made testvectors.Forward, err error) {
-	t, err := s.newTrip(v.Inputs, 31, "x", "beta_padding")
+	p, path, drawn, err := s.prepare(v.Inputs, 31, "x", "beta_padding")
 	if err != nil {
 		return made, err
 	}
-	message, err := s.message(v.Message, v.Beyond, t.params.MaxMessage(len(v.Destination)))
+	message, err := s.message(v.Message, v.Beyond, p.MaxMessage(len(v.Destination)))
 	if err != nil {
 		return made, err
 	}
-	packet, err := t.params.Wrap(nil, t.random, hopsOf(t.path), v.Destination, message)
-	if err := first(err, t.drawnAll()); err != nil {
+	random := bytes.NewReader(drawn)
+	packet, err := p.Wrap(nil, random, hopsOf(path), v.Destination, message)
+	if err := first(err, allRead(random)); err != nil {
 		return made, err
 	}
 	sum := sha256.Sum256(packet)
 	made = testvectors.Forward{
 		Inputs: v.Inputs, Destination: v.Destination, Message: v.Message, Beyond: v.Beyond,
-		Packet: s.packet(t.params, packet), RawSHA256: sum[:], RawLen: len(packet),
+		Packet: s.packet(p, packet), RawSHA256: sum[:], RawLen: len(packet),
 	}
 	var last sphinx.Layer
-	if made.Hops, made.Filler, _, last, err = t.travel(packet); err != nil {
+	if made.Hops, made.Filler, _, last, err = s.travel(p, path, packet); err != nil {
 		return made, err
 	}
 	return made, first(same("destination", last.Destination, v.Destination), same("message", last.Message, message))
@@ -65,27 +66,27 @@ func (s *setting) forward(v testvectors.Forward) (made testvectors.Forward, err 
 
 // surb makes a case of the inputs that v has. It reads nothing else of v.
 func (s *setting) surb(v testvectors.SURB) (made testvectors.SURB, err error) {
-	t, err := s.newTrip(v.Inputs, 31-len(v.ClientID), "x", "beta_padding", "ktilde")
+	p, path, drawn, err := s.prepare(v.Inputs, 31-len(v.ClientID), "x", "beta_padding", "ktilde")
 	if err != nil {
 		return made, err
 	}
-	message, err := s.message(v.Message, v.Beyond, t.params.MaxReply())
-	if err := first(err, fixed("message_id", v.MessageID, sphinx.MessageIDSize)); err != nil {
-		return made, err
-	}
-	surb, key, err := t.params.NewSURB(t.random, hopsOf(t.path), v.ClientID, sphinx.MessageID(v.MessageID))
-	if err := first(err, t.drawnAll()); err != nil {
-		return made, err
-	}
-	encoded, packet, err := t.use(surb, message)
+	message, err := s.message(v.Message, v.Beyond, p.MaxReply())
 	if err != nil {
 		return made, err
 	}
-	parsed, err := t.params.ParseSURB(encoded)
+	surb, key, err := newSURB(p, path, v.ClientID, v.MessageID, drawn)
 	if err != nil {
 		return made, err
 	}
-	again, through, err := t.use(parsed, message)
+	encoded, packet, err := use(surb, path, message)
+	if err != nil {
+		return made, err
+	}
+	parsed, err := p.ParseSURB(encoded)
+	if err != nil {
+		return made, err
+	}
+	again, through, err := use(parsed, path, message)
 	if err := first(err, same("a parsed SURB", again, encoded), same("its packet", through, packet)); err != nil {
 		return made, err
 	}
@@ -93,19 +94,19 @@ func (s *setting) surb(v testvectors.SURB) (made testvectors.SURB, err error) {
 	ktilde := encoded[len(encoded)-32:]
 	made = testvectors.SURB{
 		Inputs: v.Inputs, MessageID: v.MessageID, ClientID: v.ClientID, Message: v.Message, Beyond: v.Beyond,
-		DestEncoded: append([]byte{byte(len(v.ClientID))}, v.ClientID...), Packet: s.packet(t.params, packet),
+		DestEncoded: append([]byte{byte(len(v.ClientID))}, v.ClientID...), Packet: s.packet(p, packet),
 		ReplyBlock: testvectors.ReplyBlock{
 			FirstHop: encoded[:sphinx.AddressSize],
-			Header:   splitHeader(t.params, encoded[sphinx.AddressSize:len(encoded)-32]),
+			Header:   splitHeader(p, encoded[sphinx.AddressSize:len(encoded)-32]),
 			Ktilde:   ktilde,
 		},
 	}
 	if s.own {
 		var reply [lioness.KeySize]byte
-		newSchedule(t.params).ReplyKey(&reply, (*[32]byte)(ktilde))
+		newSchedule(p).ReplyKey(&reply, (*[32]byte)(ktilde))
 		made.Encoded, made.ReplyKey = encoded, reply[:]
 	}
-	hops, filler, keys, last, err := t.travel(packet)
+	hops, filler, keys, last, err := s.travel(p, path, packet)
 	if err != nil {
 		return made, err
 	}
@@ -127,47 +128,27 @@ func (s *setting) surb(v testvectors.SURB) (made testvectors.SURB, err error) {
 	)
 }
 
-// trip is one packet's way along the path of a case.
-type trip struct {
-	*setting
-	params sphinx.Params
-	path   []node
-	random *bytes.Reader // what the case draws
-}
-
-// newTrip checks the inputs of a case. uses are the draws that its maker must make; the random padding of β has the size
+// prepare checks the inputs of a case and returns what is drawn. uses are the draws that its maker must make; the random padding of β has the size
 // of the unused hops and padding bytes more.
-func (s *setting) newTrip(v testvectors.Inputs, padding int, uses ...string) (*trip, error) {
-	p, path, err := s.network(v.Params, v.Nodes)
+func (s *setting) prepare(v testvectors.Inputs, padding int, uses ...string) (p sphinx.Params, path []node, drawn []byte, err error) {
+	p, path, err = s.network(v.Params, v.Nodes)
 	if err := first(err, fixed("seed", v.Seed, 32)); err != nil {
-		return nil, err
+		return p, nil, nil, err
 	}
 	if len(v.Rand) != len(uses) {
-		return nil, fmt.Errorf("rand: %d draws, must be %d", len(v.Rand), len(uses))
+		return p, nil, nil, fmt.Errorf("rand: %d draws, must be %d", len(v.Rand), len(uses))
 	}
-	var drawn []byte
 	for i, draw := range v.Rand {
 		size := 32
 		if uses[i] == "beta_padding" {
 			size = 32*(p.MaxHops-len(path)) + padding
 		}
 		if draw.Use != uses[i] || draw.N != size || len(draw.Hex) != size {
-			return nil, fmt.Errorf("rand[%d]: %d of %d bytes for %.20q, must be %d for %q", i, len(draw.Hex), draw.N, draw.Use, size, uses[i])
+			return p, nil, nil, fmt.Errorf("rand[%d]: %d of %d bytes for %.20q, must be %d for %q", i, len(draw.Hex), draw.N, draw.Use, size, uses[i])
 		}
 		drawn = append(drawn, draw.Hex...)
 	}
-	if err := same("rand", keystream((*[32]byte)(v.Seed), len(drawn)), drawn); err != nil {
-		return nil, err
-	}
-	return &trip{s, p, path, bytes.NewReader(drawn)}, nil
-}
-
-// drawnAll reports randomness that nobody has read. More than there is cannot be read.
-func (t *trip) drawnAll() error {
-	if t.random.Len() != 0 {
-		return fmt.Errorf("rand: %d bytes were not read", t.random.Len())
-	}
-	return nil
+	return p, path, drawn, same("rand", keystream((*[32]byte)(v.Seed), len(drawn)), drawn)
 }
 
 // message returns the message of a case. One that is beyond the reference is empty or the longest there is.
@@ -187,7 +168,7 @@ func (s *setting) message(v testvectors.Message, beyond bool, longest int) (text
 }
 
 // use uses surb, which must work once, and returns its encoding and the packet.
-func (t *trip) use(surb *sphinx.SURB, message []byte) (encoded, packet []byte, err error) {
+func use(surb *sphinx.SURB, path []node, message []byte) (encoded, packet []byte, err error) {
 	if encoded, err = surb.AppendBinary(nil); err != nil {
 		return nil, nil, err
 	}
@@ -198,45 +179,56 @@ func (t *trip) use(surb *sphinx.SURB, message []byte) (encoded, packet []byte, e
 	if _, _, err := surb.Use(nil, message); !errors.Is(err, sphinx.ErrSpent) {
 		return nil, nil, fmt.Errorf("a SURB is used a second time: %v", err)
 	}
-	return encoded, packet, same("the first hop of a SURB", hop[:], t.path[0].hop.Address[:])
+	return encoded, packet, same("the first hop of a SURB", hop[:], path[0].hop.Address[:])
 }
 
-// travel opens packet, which it changes, at every node of the path. It returns what each computes and finds, the filler φ
-// of the header, the LIONESS key of each hop, and what the last one found.
-func (t *trip) travel(packet []byte) (hops []testvectors.Hop, filler testvectors.Hex, keys []testvectors.Hex, last sphinx.Layer, err error) {
-	last, err = walk(t.params, t.path, packet, func(i int, unwrapper *sphinx.Unwrapper, before []byte, found sphinx.Layer) error {
-		steps := open(t.params, t.path[i].key, split(t.params, before))
+// travel opens packet, which it changes, at every node of path. It returns what each computes and finds, the filler φ of
+// the header, the LIONESS key of each hop, and what the last one found.
+func (s *setting) travel(p sphinx.Params, path []node, packet []byte) (
+	hops []testvectors.Hop, filler testvectors.Hex, keys []testvectors.Hex, last sphinx.Layer, err error,
+) {
+	stops, last, err := walk(p, path, packet)
+	if err != nil {
+		return nil, nil, nil, last, err
+	}
+	for i, at := range stops {
+		steps, address := open(p, path[i].key, split(p, at.arrived)), path[i].hop.Address
 		hop := testvectors.Hop{
-			Hop: i, NodeID: t.path[i].hop.Address[:], S: steps.s[:], Tau: steps.keys.Tag()[:], BlindingFactor: steps.keys.Blinding()[:],
+			Hop: i, NodeID: address[:], S: steps.s[:], Tau: steps.keys.Tag()[:], BlindingFactor: steps.keys.Blinding()[:],
 		}
-		if t.own {
+		keys = append(keys, steps.keys.Payload()[:])
+		if s.own {
 			hop.PRK, hop.Rho, hop.Mu, hop.Pi = steps.prk[:], steps.keys.Stream()[:], steps.mu, steps.keys.Payload()[:]
-			if i < len(t.path)-1 {
-				filler = growFiller(filler, t.params, &steps.keys)
-			} else {
-				filler, hop.Plain = append(testvectors.Hex{}, filler...), steps.header
-			}
 		}
-		switch found.Route {
+		switch at.found.Route {
 		case sphinx.Relay:
-			next := t.packet(t.params, packet)
-			hop.Result, hop.NextHop, hop.Packet = testvectors.ResultNextHop, bytes.Clone(found.Next[:]), &next
+			next := s.packet(p, stops[i+1].arrived)
+			hop.Result, hop.NextHop, hop.Packet = testvectors.ResultNextHop, at.found.Next[:], &next
+			filler = growFiller(filler, p, &steps.keys)
 		case sphinx.Exit:
-			hop.Result, hop.Destination = testvectors.ResultExit, bytes.Clone(found.Destination)
-			hop.Message, hop.MessageSHA256 = t.large(found.Message)
+			hop.Result, hop.Destination = testvectors.ResultExit, last.Destination
+			hop.Message, hop.MessageSHA256 = s.large(last.Message)
 		case sphinx.Reply:
-			hop.Result, hop.ClientID, hop.MessageID = testvectors.ResultClient, bytes.Clone(found.Client), bytes.Clone(found.MessageID[:])
-			hop.Delta, hop.DeltaSHA256 = t.large(found.Payload)
+			hop.Result, hop.ClientID, hop.MessageID = testvectors.ResultClient, last.Client, last.MessageID[:]
+			hop.Delta, hop.DeltaSHA256 = s.large(last.Payload)
 		}
-		hops, keys = append(hops, hop), append(keys, steps.keys.Payload()[:])
+		if s.own && i == len(path)-1 {
+			hop.Plain = steps.header
+		}
+		hops = append(hops, hop)
 
-		at := fmt.Sprintf("hops[%d]", i)
-		if _, err := unwrapper.Unwrap(before); !errors.Is(err, sphinx.ErrReplay) {
-			return fmt.Errorf("%s: opens a second time: %v", at, err)
+		field := fmt.Sprintf("hops[%d]", i)
+		if _, err := at.unwrapper.Unwrap(at.arrived); !errors.Is(err, sphinx.ErrReplay) {
+			return nil, nil, nil, last, fmt.Errorf("%s: opens a second time: %v", field, err)
 		}
-		return same(at+".tau", found.Tag[:], hop.Tau)
-	})
-	return hops, filler, keys, last, err
+		if err := same(field+".tau", at.found.Tag[:], hop.Tau); err != nil {
+			return nil, nil, nil, last, err
+		}
+	}
+	if s.own {
+		return hops, append(testvectors.Hex{}, filler...), keys, last, nil
+	}
+	return hops, nil, keys, last, nil
 }
 
 // largeDelta is the size of the payloads from which on the project's own vectors carry a hash in place of δ.
