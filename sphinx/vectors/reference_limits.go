@@ -15,8 +15,7 @@ import (
 // it.
 type limit struct {
 	*request
-	messageID   int // the length of one
-	unknownNode bool
+	messageID int // the length of one
 }
 
 func (l *limit) forward() bool { return l.call == "wrap" }
@@ -35,7 +34,7 @@ func checkLimit(s *setting, rawCase json.RawMessage) error {
 	if err := decode(rawCase, &v, false); err != nil {
 		return err
 	}
-	l := limit{newRequest(&testvectors.NegativeBuild{Call: "use", PathLength: 3}), sphinx.MessageIDSize, false}
+	l := limit{newRequest(&testvectors.NegativeBuild{Call: "use", PathLength: 3}), sphinx.MessageIDSize}
 	switch {
 	case v.MaxHops != nil && v.RouteLen != nil && v.PayloadSize != nil && v.DestLen != nil && v.MessageLen != nil:
 		l.call, l.maxHops, l.payloadSize, l.pathLength = "wrap", *v.MaxHops, *v.PayloadSize, *v.RouteLen
@@ -62,7 +61,7 @@ var limitNames = []struct {
 	pattern *regexp.Regexp
 	set     func(l *limit, n []int)
 }{
-	{regexp.MustCompile(`^unknown node$`), func(l *limit, n []int) { l.unknownNode, l.key = true, make([]byte, sphinx.KeySize) }},
+	{regexp.MustCompile(`^unknown node$`), func(l *limit, n []int) { l.key = make([]byte, sphinx.KeySize) }},
 	{
 		regexp.MustCompile(`^surb client id of (\d+) on (\d+) of (\d+) hops$`),
 		func(l *limit, n []int) { l.clientIDLength, l.pathLength, l.maxHops = n[0], n[1], n[2] },
@@ -96,7 +95,7 @@ func (l *limit) fromName(name string) bool {
 func (l *limit) reference() string {
 	headerRoom := 2 * (l.maxHops - l.pathLength + 1) * kappa
 	switch {
-	case l.unknownNode:
+	case l.key != nil: // of a node that nobody knows
 		return errKey
 	case l.forward() && (l.destinationLength < 1 || l.destinationLength > 127):
 		return errAssertion
@@ -131,7 +130,7 @@ func (l *limit) project() error {
 		return sphinx.ErrParams
 	case l.pathLength < 1 || l.pathLength > l.maxHops:
 		return sphinx.ErrPath
-	case l.unknownNode: // nobody's key is all zeros
+	case l.key != nil: // nobody's key is all zeros
 		return sphinx.ErrKey
 	case l.forward() && (l.destinationLength < 1 || l.destinationLength > 127):
 		return sphinx.ErrDestination
