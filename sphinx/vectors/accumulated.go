@@ -1,7 +1,6 @@
 package vectors
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -103,30 +102,26 @@ func accumulatedPacket(i int) (sum [32]byte, err error) {
 	}
 	hash.Write(packet)
 
-	for j := range path {
-		unwrapper, err := sphinx.NewUnwrapper(p, path[j].key, make(sphinx.TagSet))
+	stops, last, err := walk(p, path, packet)
+	if err != nil {
+		return sum, err
+	}
+	for j, at := range stops {
+		hash.Write(at.found.Tag[:])
+		if at.found.Route == sphinx.Relay {
+			hash.Write(at.found.Next[:])
+			hash.Write(stops[j+1].arrived)
+		}
+	}
+	if !reply {
+		hash.Write(concat([]byte{byte(len(last.Destination))}, last.Destination, last.Message))
+	} else {
+		hash.Write(concat([]byte{byte(len(last.Client))}, last.Client, last.MessageID[:], last.Payload))
+		message, err := key.Open(last.Payload)
 		if err != nil {
 			return sum, err
 		}
-		layer, err := unwrapper.Unwrap(packet)
-		if err != nil {
-			return sum, err
-		}
-		hash.Write(layer.Tag[:])
-		switch layer.Route {
-		case sphinx.Relay:
-			hash.Write(layer.Next[:])
-			hash.Write(packet)
-		case sphinx.Exit:
-			hash.Write(bytes.Join([][]byte{{byte(len(layer.Destination))}, layer.Destination, layer.Message}, nil))
-		case sphinx.Reply:
-			hash.Write(bytes.Join([][]byte{{byte(len(layer.Client))}, layer.Client, layer.MessageID[:], layer.Payload}, nil))
-			message, err := key.Open(layer.Payload)
-			if err != nil {
-				return sum, err
-			}
-			hash.Write(message)
-		}
+		hash.Write(message)
 	}
 	hash.Sum(sum[:0])
 	return sum, nil

@@ -60,12 +60,13 @@ func (c Checker) Check(data []byte) Report {
 	if err != nil {
 		return Report{Failures: []Failure{{Err: fmt.Errorf("not a vector file: %w", err)}}}
 	}
+	f.packets = c.packets()
 	var report Report
 	for _, problem := range f.problems {
 		report.Failures = append(report.Failures, Failure{Err: problem})
 	}
 	results := make([]error, len(f.cases))
-	parallel(len(f.cases), func(i int) { results[i] = f.checkCase(c, &f.cases[i]) })
+	parallel(len(f.cases), func(i int) { results[i] = f.checkCase(&f.cases[i]) })
 	for i, err := range results {
 		switch {
 		case err == nil:
@@ -123,7 +124,7 @@ func (c Checker) packets() int {
 }
 
 // checkCase runs one case. A panic, which no vector must be able to cause, is that case's failure.
-func (f *file) checkCase(c Checker, v *vector) (err error) {
+func (f *file) checkCase(v *vector) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("%w: %v", errPanic, cause)
@@ -133,7 +134,7 @@ func (f *file) checkCase(c Checker, v *vector) (err error) {
 	if err != nil {
 		return err
 	}
-	return check(&setting{own: f.own, schedule: f.schedule, flags: f.flags, packets: c.packets()}, v.raw)
+	return check(&f.setting, v.raw)
 }
 
 // parallel calls do(0) to do(n−1) on all processors and returns when all are done.

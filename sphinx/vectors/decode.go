@@ -2,10 +2,12 @@ package vectors
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"sphinxmix.example/testvectors"
 )
@@ -16,6 +18,12 @@ func decode(raw json.RawMessage, value any, exact bool) error {
 	if err := json.Unmarshal(raw, value); err != nil {
 		return err
 	}
+	return compare(raw, value, exact)
+}
+
+// compare reports the first field of value that raw does not have, or has another value for. With exact it also reports
+// every field that value does not have.
+func compare(raw json.RawMessage, value any, exact bool) error {
 	again, err := json.Marshal(value)
 	if err != nil {
 		return err
@@ -38,7 +46,7 @@ func tree(raw []byte) (value any, err error) {
 	return value, err
 }
 
-// sameTree compares what stands in a file with what was read from it.
+// sameTree compares what stands in a file with what was read from it, or with what was computed.
 func sameTree(at string, want, got any, exact bool) error {
 	switch got := got.(type) {
 	case map[string]any:
@@ -62,8 +70,11 @@ func sameTree(at string, want, got any, exact bool) error {
 		}
 	case []any:
 		list, ok := want.([]any)
-		if !ok || len(list) != len(got) {
+		if !ok {
 			return fmt.Errorf("%s: must be a list", at)
+		}
+		if len(list) != len(got) {
+			return fmt.Errorf("%s: %d %s, must be %d", at, len(list), at[strings.LastIndex(at, ".")+1:], len(got))
 		}
 		for i := range got {
 			if err := sameTree(fmt.Sprintf("%s[%d]", at, i), list[i], got[i], exact); err != nil {
@@ -71,9 +82,28 @@ func sameTree(at string, want, got any, exact bool) error {
 			}
 		}
 	default:
-		if want != got {
-			return fmt.Errorf("%s: must not be %.40v", at, want)
+		return sameLeaf(at, want, got)
+	}
+	return nil
+}
+
+func sameLeaf(at string, want, got any) error {
+	switch want := want.(type) {
+	case nil:
+		if got != nil {
+			return fmt.Errorf("%s: must not be null", at)
 		}
+		return nil
+	case string:
+		got, _ := got.(string)
+		computed, notHex := hex.DecodeString(got)
+		stated, neither := hex.DecodeString(want)
+		if err := same(at, computed, stated); err != nil && notHex == nil && neither == nil {
+			return err
+		}
+	}
+	if want != got {
+		return fmt.Errorf("%s: computed %.40v, the vector has %.40v", at, got, want)
 	}
 	return nil
 }
@@ -101,6 +131,14 @@ func same(field string, got []byte, want testvectors.Hex) error {
 	}
 	end := min(i+16, len(got))
 	return fmt.Errorf("%s: computed %x, the vector has %x at byte %d of %d", field, got[i:end], []byte(want[i:end]), i, len(got))
+}
+
+// fixed reports a byte string that has not its size.
+func fixed(field string, value testvectors.Hex, size int) error {
+	if len(value) != size {
+		return fmt.Errorf("%s: %d bytes, must be %d", field, len(value), size)
+	}
+	return nil
 }
 
 // first returns the first error that is not nil.

@@ -12,9 +12,7 @@ import (
 
 // file is a vector file, taken apart into its cases.
 type file struct {
-	own      bool // of the project's own schema, which names the key schedule
-	schedule sphinx.KeySchedule
-	flags    map[string]testvectors.Flag
+	setting
 	cases    []vector
 	problems []error // of the file as a whole
 }
@@ -29,7 +27,7 @@ type vector struct {
 
 // setting is what a case's check has to know of the file that the case stands in.
 type setting struct {
-	own      bool
+	own      bool // of the project's own schema, which names the key schedule
 	schedule sphinx.KeySchedule
 	flags    map[string]testvectors.Flag
 	packets  int // of the longest accumulated hash that is checked
@@ -44,7 +42,7 @@ func readFile(data []byte) (*file, error) {
 		return nil, err
 	}
 	//lint:ignore SA1019 a file that names no key schedule comes from the reference, which knows this one alone
-	f := &file{schedule: sphinx.InsecureReferenceSchedule}
+	f := &file{setting: setting{schedule: sphinx.InsecureReferenceSchedule}}
 	if number, ok := top["schedule"]; ok {
 		if string(number) != "1" {
 			return nil, fmt.Errorf("key schedule %.20s is not 1", number)

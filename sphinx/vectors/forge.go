@@ -1,8 +1,6 @@
 package vectors
 
 import (
-	"crypto/subtle"
-
 	"sphinxmix.example/lioness"
 	"sphinxmix.example/sphinx"
 	"sphinxmix.example/sphinx/internal/schedule"
@@ -38,10 +36,7 @@ func (f *forgery) packet() []byte {
 
 	var filler []byte
 	for i := range n - 1 {
-		grown := append(filler, make([]byte, 2*kappa)...)
-		stream := keystream(keys[i].Stream(), streamSize(p))
-		subtle.XORBytes(grown, grown, stream[len(stream)-len(grown):])
-		filler = grown
+		filler = growFiller(filler, p, &keys[i])
 	}
 	beta := append(xor(f.final, keystream(keys[n-1].Stream(), len(f.final))), filler...)
 	gamma := derive.MAC(nil, &keys[n-1], beta)
@@ -64,12 +59,8 @@ func replyKeys(p sphinx.Params, path []node, encoded []byte) []*[lioness.KeySize
 	first := new([lioness.KeySize]byte)
 	newSchedule(p).ReplyKey(first, (*[32]byte)(encoded[len(encoded)-32:]))
 	keys := []*[lioness.KeySize]byte{first}
-	packet := split(p, append(append([]byte{}, header...), make([]byte, p.PayloadSize)...))
-	for _, n := range path {
-		steps := open(p, n.key, packet)
+	for _, steps := range peel(p, path, concat(header, make([]byte, p.PayloadSize))) {
 		keys = append(keys, steps.keys.Payload())
-		packet.Alpha = steps.nextAlpha(packet.Alpha)
-		packet.Gamma, packet.Beta = steps.header[kappa:2*kappa], steps.header[2*kappa:]
 	}
 	return keys
 }

@@ -58,7 +58,7 @@ func encode[Case any](note string, flags map[string]testvectors.Flag, cases []Ca
 // makePackets returns the forward and SURB cases. Path lengths, payload sizes and the lengths of messages and names
 // go through their extremes; what lies between is drawn.
 func makePackets() (forward []testvectors.Forward, surbs []testvectors.SURB) {
-	m := maker{schedule: sphinx.BoundSchedule, own: true}
+	s := setting{schedule: sphinx.BoundSchedule, own: true}
 	for _, network := range []struct {
 		maxHops  int
 		hops     []int
@@ -76,16 +76,16 @@ func makePackets() (forward []testvectors.Forward, surbs []testvectors.SURB) {
 				p := sphinx.Params{MaxHops: network.maxHops, PayloadSize: payload}
 				v := shape{maxHops: network.maxHops, hops: hops, payload: payload}
 				label := fmt.Sprintf("r%d-n%d-p%d", v.maxHops, hops, payload)
-				s := newSource(label)
+				from := newSource(label)
 
 				v.name, v.nameSize = "forward-"+label, []int{1, 127, 16}[(hops+i)%3]
 				v.nameSize = min(v.nameSize, p.MaxMessage(0))
-				v.message = s.edge(0, p.MaxMessage(v.nameSize))
-				forward = append(forward, m.forward(s, v))
+				v.message = from.edge(0, p.MaxMessage(v.nameSize))
+				forward = append(forward, s.drawForward(from, v))
 
-				v.name, v.nameSize = "surb-"+label, s.edge(1, p.MaxClientID(hops))
-				v.message = s.edge(0, p.MaxReply())
-				surbs = append(surbs, m.surb(s, v))
+				v.name, v.nameSize = "surb-"+label, from.edge(1, p.MaxClientID(hops))
+				v.message = from.edge(0, p.MaxReply())
+				surbs = append(surbs, s.drawSURB(from, v))
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package vectors
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"fmt"
 
@@ -46,20 +47,12 @@ func open(p sphinx.Params, key *sphinx.PrivateKey, packet testvectors.Packet) (o
 	o.mu = derive.MACKey(&o.keys)
 	o.gamma = derive.MAC(nil, &o.keys, packet.Beta)
 	if len(packet.Beta) == betaSize(p) {
-		o.header = keystream(o.keys.Stream(), streamSize(p))
-		subtle.XORBytes(o.header, o.header, packet.Beta)
+		o.header = xor(concat(packet.Beta, make([]byte, 2*kappa)), keystream(o.keys.Stream(), streamSize(p)))
 	}
 	if payload, err := lioness.New(o.keys.Payload()).AppendDecrypt(nil, packet.Delta); err == nil {
 		o.payload = payload
 	}
 	return o
-}
-
-// nextAlpha is the α of the next hop.
-func (o *opened) nextAlpha(alpha []byte) []byte {
-	from, to := x25519.Key(alpha), x25519.Key{}
-	x25519.Shared(&to, o.keys.Blinding(), &from)
-	return to[:]
 }
 
 func keystream(key *[32]byte, size int) []byte {
@@ -99,12 +92,6 @@ func concat(parts ...testvectors.Hex) []byte {
 	return whole
 }
 
-// params are the library's parameters for those of a vector.
-func (s *setting) params(v testvectors.Params) (sphinx.Params, error) {
-	p := sphinx.Params{MaxHops: v.MaxHops, PayloadSize: v.PayloadSize, Schedule: s.schedule}
-	return p, p.Validate()
-}
-
 // node is a stop of a path with its private key.
 type node struct {
 	key *sphinx.PrivateKey
@@ -135,10 +122,109 @@ func nodes(p sphinx.Params, list []testvectors.Node) ([]node, error) {
 	return path, nil
 }
 
+func (s *setting) params(v testvectors.Params) sphinx.Params {
+	return sphinx.Params{MaxHops: v.MaxHops, PayloadSize: v.PayloadSize, Schedule: s.schedule}
+}
+
+// network returns the library's parameters for those of a vector, and the path of its nodes.
+func (s *setting) network(v testvectors.Params, list []testvectors.Node) (p sphinx.Params, path []node, err error) {
+	p = s.params(v)
+	if err := p.Validate(); err != nil {
+		return p, nil, err
+	}
+	path, err = nodes(p, list)
+	return p, path, err
+}
+
 func hopsOf(path []node) []sphinx.Hop {
 	hops := make([]sphinx.Hop, len(path))
 	for i := range path {
 		hops[i] = path[i].hop
 	}
 	return hops
+}
+
+// newSURB makes a SURB that must draw all of random.
+func newSURB(p sphinx.Params, path []node, clientID, id, random []byte) (*sphinx.SURB, *sphinx.ReplyKey, error) {
+	if err := fixed("message_id", id, sphinx.MessageIDSize); err != nil {
+		return nil, nil, err
+	}
+	drawn := bytes.NewReader(random)
+	surb, key, err := p.NewSURB(drawn, hopsOf(path), clientID, sphinx.MessageID(id))
+	return surb, key, first(err, allRead(drawn))
+}
+
+// allRead reports randomness that nobody has read. More than there is cannot be read.
+func allRead(random *bytes.Reader) error {
+	if random.Len() != 0 {
+		return fmt.Errorf("random: %d bytes were not read", random.Len())
+	}
+	return nil
+}
+
+// stop is a packet at one node of its path.
+type stop struct {
+	unwrapper *sphinx.Unwrapper
+	arrived   []byte // the packet, before it was opened
+	found     sphinx.Layer
+}
+
+// walk opens packet, which it changes, at every node of path. It returns all stops, and what the last node finds.
+func walk(p sphinx.Params, path []node, packet []byte) (stops []stop, last sphinx.Layer, err error) {
+	for i := range path {
+		unwrapper, err := sphinx.NewUnwrapper(p, path[i].key, make(sphinx.TagSet))
+		if err != nil {
+			return nil, last, err
+		}
+		arrived := bytes.Clone(packet)
+		if last, err = unwrapper.Unwrap(packet); err != nil {
+			return nil, last, fmt.Errorf("hop %d: %w", i, err)
+		}
+		relayed := last.Route == sphinx.Relay
+		if relayed && (i+1 == len(path) || last.Next != path[i+1].hop.Address) {
+			return nil, last, fmt.Errorf("hop %d: goes to %v, which is not the next node", i, last.Next)
+		}
+		if !relayed && i+1 < len(path) {
+			return nil, last, fmt.Errorf("hop %d: goes no further", i)
+		}
+		stops = append(stops, stop{unwrapper, arrived, last})
+	}
+	return stops, last, nil
+}
+
+// peel returns what each node of path can compute from packet, up to one where s is zero.
+func peel(p sphinx.Params, path []node, packet []byte) (all []opened) {
+	layer := split(p, packet)
+	for _, n := range path {
+		steps := open(p, n.key, layer)
+		all = append(all, steps)
+		if steps.zero {
+			break
+		}
+		layer.Alpha = multiply(layer.Alpha, steps.keys.Blinding()[:])
+		layer.Gamma, layer.Beta = steps.header[kappa:2*kappa], steps.header[2*kappa:]
+		layer.Delta = steps.payload
+	}
+	return all
+}
+
+// growFiller adds a hop's part to φ (§3.2).
+func growFiller(filler []byte, p sphinx.Params, keys *schedule.Keys) []byte {
+	grown := append(filler, make([]byte, 2*kappa)...)
+	stream := keystream(keys.Stream(), streamSize(p))
+	return xor(grown, stream[len(stream)-len(grown):])
+}
+
+// multiply is X25519(scalar, point). Both have 32 bytes.
+func multiply(point, scalar []byte) []byte {
+	var product x25519.Key
+	x25519.Shared(&product, (*x25519.Key)(scalar), (*x25519.Key)(point))
+	return product[:]
+}
+
+// xor returns a ⊕ b, which have one length.
+func xor(a, b []byte) []byte {
+	sum := make([]byte, len(a))
+	subtle.XORBytes(sum, a, b)
+	return sum
 }

@@ -1,11 +1,8 @@
 package vectors
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/binary"
-	"fmt"
 
 	"sphinxmix.example/sphinx"
 	"sphinxmix.example/testvectors"
@@ -90,28 +87,15 @@ type shape struct {
 	nameSize int // of the destination or of the client id
 }
 
-// largeDelta is the size of the payloads from which on the project's own vectors carry a hash in place of δ.
-const largeDelta = 2048
-
-// maker makes cases, of the project's own schema or of the reference's.
-type maker struct {
-	schedule sphinx.KeySchedule
-	own      bool
-}
-
-// inputs draws what a case is made from. The bytes that the library reads are the keystream of seed.
-func (m maker) inputs(s *source, kind string, v shape) (testvectors.Inputs, sphinx.Params, []node) {
-	p := sphinx.Params{MaxHops: v.maxHops, PayloadSize: v.payload, Schedule: m.schedule}
-	in := testvectors.Inputs{
+// inputs draws what a case is made from, but for rand, which is the keystream of seed.
+func (s *setting) inputs(from *source, kind string, v shape) testvectors.Inputs {
+	return testvectors.Inputs{
 		Name: v.name, Kind: kind, Params: testvectors.Params{MaxHops: v.maxHops, PayloadSize: v.payload},
-		Seed: s.bytes(32), Nodes: s.nodes(v.hops),
+		Seed: from.bytes(32), Nodes: from.nodes(v.hops),
 	}
-	path, err := nodes(p, in.Nodes)
-	must(err)
-	return in, p, path
 }
 
-// draws splits what the library read into the reads that the format names.
+// draws splits the keystream of seed into the reads that the format names.
 func draws(seed []byte, sizes ...int) []testvectors.Draw {
 	drawn := &source{key: [32]byte(seed)}
 	list := make([]testvectors.Draw, len(sizes))
@@ -121,126 +105,29 @@ func draws(seed []byte, sizes ...int) []testvectors.Draw {
 	return list
 }
 
-// message draws a message. A large one stands in the project's own files as a key.
-func (m maker) message(s *source, v shape) (testvectors.Message, []byte) {
-	if m.own && v.message >= largeDelta {
-		key := s.bytes(32)
-		return testvectors.Message{Key: key, Length: v.message}, keystream((*[32]byte)(key), v.message)
+// drawMessage draws a message. A large one stands in the project's own files as a key.
+func (s *setting) drawMessage(from *source, v shape) testvectors.Message {
+	if s.own && v.message >= largeDelta {
+		return testvectors.Message{Key: from.bytes(32), Length: v.message}
 	}
-	text := s.bytes(v.message)
-	return testvectors.Message{Text: text}, text
+	return testvectors.Message{Text: from.bytes(v.message)}
 }
 
-// large returns value itself, or its hash where it is large and the file is the project's own.
-func (m maker) large(value []byte) (whole, hash testvectors.Hex) {
-	if m.own && len(value) >= largeDelta {
-		sum := sha256.Sum256(value)
-		return nil, sum[:]
-	}
-	return append(testvectors.Hex{}, value...), nil
-}
-
-func (m maker) packet(p sphinx.Params, packet []byte) testvectors.Packet {
-	v := split(p, bytes.Clone(packet))
-	v.Delta, v.DeltaSHA256 = m.large(v.Delta)
-	return v
-}
-
-func (m maker) forward(s *source, v shape) testvectors.Forward {
-	in, p, path := m.inputs(s, "forward", v)
-	message, text := m.message(s, v)
-	destination := s.bytes(v.nameSize)
-	drawn := &source{key: [32]byte(in.Seed)}
-	packet, err := p.Wrap(nil, drawn, hopsOf(path), destination, text)
+func (s *setting) drawForward(from *source, v shape) testvectors.Forward {
+	in := testvectors.Forward{Inputs: s.inputs(from, "forward", v), Message: s.drawMessage(from, v), Destination: from.bytes(v.nameSize)}
+	in.Rand = draws(in.Seed, 32, 32*(v.maxHops-v.hops)+31)
+	made, err := s.forward(in)
 	must(err)
-	in.Rand = draws(in.Seed, 32, drawn.read-32)
-	sum := sha256.Sum256(packet)
-	made := testvectors.Forward{
-		Inputs: in, Destination: destination, Message: message, Packet: m.packet(p, packet),
-		RawSHA256: sum[:], RawLen: len(packet),
-	}
-	made.Hops, made.Filler, _, _ = m.travel(p, path, packet)
 	return made
 }
 
-func (m maker) surb(s *source, v shape) testvectors.SURB {
-	in, p, path := m.inputs(s, "surb", v)
-	message, text := m.message(s, v)
-	clientID, id := s.bytes(v.nameSize), s.bytes(sphinx.MessageIDSize)
-	drawn := &source{key: [32]byte(in.Seed)}
-	surb, key, err := p.NewSURB(drawn, hopsOf(path), clientID, sphinx.MessageID(id))
-	must(err)
-	in.Rand = draws(in.Seed, 32, drawn.read-64, 32)
-	encoded, err := surb.AppendBinary(nil)
-	must(err)
-	_, packet, err := surb.Use(nil, text)
-	must(err)
-
-	ktilde := encoded[len(encoded)-32:]
-	made := testvectors.SURB{
-		Inputs: in, MessageID: id, ClientID: clientID, DestEncoded: append([]byte{byte(len(clientID))}, clientID...),
-		Message: message, Packet: m.packet(p, packet),
-		ReplyBlock: testvectors.ReplyBlock{
-			FirstHop: encoded[:sphinx.AddressSize],
-			Header:   splitHeader(p, encoded[sphinx.AddressSize:len(encoded)-32]),
-			Ktilde:   ktilde,
-		},
+func (s *setting) drawSURB(from *source, v shape) testvectors.SURB {
+	in := testvectors.SURB{
+		Inputs: s.inputs(from, "surb", v), Message: s.drawMessage(from, v),
+		ClientID: from.bytes(v.nameSize), MessageID: from.bytes(sphinx.MessageIDSize),
 	}
-	hops, filler, keys, last := m.travel(p, path, packet)
-	made.Hops, made.Filler = hops, filler
-	made.Token = testvectors.Token{MessageID: id, Keys: append([]testvectors.Hex{ktilde}, keys...)}
-	opened, err := key.Open(last.Payload)
+	in.Rand = draws(in.Seed, 32, 32*(v.maxHops-v.hops)+31-v.nameSize, 32)
+	made, err := s.surb(in)
 	must(err)
-	made.Decrypted, made.DecryptedSHA256 = m.large(opened)
-	if m.own {
-		var reply [192]byte
-		newSchedule(p).ReplyKey(&reply, (*[32]byte)(ktilde))
-		made.Encoded, made.ReplyKey = encoded, reply[:]
-	}
 	return made
-}
-
-// travel opens packet, which it changes, at every node of path.
-func (m maker) travel(p sphinx.Params, path []node, packet []byte) (hops []testvectors.Hop, filler testvectors.Hex, keys []testvectors.Hex, last sphinx.Layer) {
-	for i, n := range path {
-		steps := open(p, n.key, split(p, packet))
-		hop := testvectors.Hop{
-			Hop: i, NodeID: n.hop.Address[:], S: steps.s[:], Tau: steps.keys.Tag()[:], BlindingFactor: steps.keys.Blinding()[:],
-		}
-		if m.own {
-			hop.PRK, hop.Rho, hop.Mu, hop.Pi = steps.prk[:], steps.keys.Stream()[:], steps.mu, steps.keys.Payload()[:]
-			filler = growFiller(filler, steps, i, len(path))
-		}
-		keys = append(keys, steps.keys.Payload()[:])
-
-		unwrapper, err := sphinx.NewUnwrapper(p, n.key, make(sphinx.TagSet))
-		must(err)
-		last, err = unwrapper.Unwrap(packet)
-		must(err)
-		switch last.Route {
-		case sphinx.Relay:
-			next := m.packet(p, packet)
-			hop.Result, hop.NextHop, hop.Packet = testvectors.ResultNextHop, bytes.Clone(last.Next[:]), &next
-		case sphinx.Exit:
-			hop.Result, hop.Destination = testvectors.ResultExit, bytes.Clone(last.Destination)
-			hop.Message, hop.MessageSHA256 = m.large(last.Message)
-		case sphinx.Reply:
-			hop.Result, hop.ClientID, hop.MessageID = testvectors.ResultClient, bytes.Clone(last.Client), bytes.Clone(last.MessageID[:])
-			hop.Delta, hop.DeltaSHA256 = m.large(last.Payload)
-		default:
-			panic(fmt.Sprintf("vectors: route %d", last.Route))
-		}
-		if m.own && i == len(path)-1 {
-			hop.Plain = steps.header
-		}
-		hops = append(hops, hop)
-	}
-	return hops, filler, keys, last
-}
-
-// xor returns a ⊕ b, which have one length.
-func xor(a, b []byte) []byte {
-	sum := make([]byte, len(a))
-	subtle.XORBytes(sum, a, b)
-	return sum
 }

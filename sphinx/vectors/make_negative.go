@@ -63,12 +63,10 @@ func (m *negatives) packet(x *x25519.Key) (arrivals [][]byte) {
 	}
 	packet, err := m.params.Wrap(nil, bytes.NewReader(random), hopsOf(m.path), []byte("bob"), m.bytes(m.between(1, 20)))
 	must(err)
-	for _, n := range m.path {
-		arrivals = append(arrivals, bytes.Clone(packet))
-		unwrapper, err := sphinx.NewUnwrapper(m.params, n.key, make(sphinx.TagSet))
-		must(err)
-		_, err = unwrapper.Unwrap(packet)
-		must(err)
+	stops, _, err := walk(m.params, m.path, packet)
+	must(err)
+	for _, at := range stops {
+		arrivals = append(arrivals, at.arrived)
 	}
 	return arrivals
 }

@@ -18,7 +18,7 @@ func (m *negatives) forge(name, comment string, hop int, final, payload []byte, 
 	room := (2*(m.params.MaxHops-len(f.path)) + 3) * kappa
 	f.final = append(append([]byte{}, final...), m.bytes(room-len(final))...)
 	packet := f.packet()
-	steps := peelTo(m.params, m.path[:hop+1], packet)
+	steps := peel(m.params, m.path[:hop+1], packet)[hop]
 	m.add(name, comment, testvectors.Negative{Unwrap: &testvectors.NegativeUnwrap{
 		Params: m.stated(), Nodes: m.nodes[:hop+1],
 		Packets: []testvectors.NegativePacket{{

@@ -23,7 +23,7 @@ func (m *negatives) replies() {
 		must(err)
 		_, packet, err := surb.Use(nil, v.Message)
 		must(err)
-		last, err := deliver(m.params, m.path, packet)
+		_, last, err := walk(m.params, m.path, packet)
 		must(err)
 		v.SURB, v.Good = encoded, bytes.Clone(last.Payload)
 		return v, encoded
@@ -59,7 +59,7 @@ func (m *negatives) replies() {
 	must(err)
 	_, packet, err := other.Use(nil, v.Message)
 	must(err)
-	last, err := deliver(m.params, m.path, packet)
+	_, last, err := walk(m.params, m.path, packet)
 	must(err)
 	v.Payload = bytes.Clone(last.Payload)
 	add("reply-wrong-key", "The reply came through another SURB for the same client id and message id.", v, "WrongReplyKey")

@@ -2,6 +2,7 @@ package vectors
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,10 +29,7 @@ func (s *setting) checkBuild(v *testvectors.NegativeBuild) error {
 		return fmt.Errorf("reason: unknown %.40q", v.Reason)
 	}
 	build := func(value int, key testvectors.Hex) error {
-		request, err := newRequest(v)
-		if err != nil {
-			return err
-		}
+		request := newRequest(v)
 		if key != nil {
 			request.key = key
 		} else if field := request.field(v.Field); field == nil {
@@ -82,25 +80,17 @@ type request struct {
 	key                                              []byte
 }
 
-func newRequest(v *testvectors.NegativeBuild) (*request, error) {
-	r := &request{
-		call: v.Call, maxHops: 5, payloadSize: 1024, pathLength: 1, addressFirstByte: 0xff,
-		destinationLength: 1, clientIDLength: 1, randomLength: -1,
+func newRequest(v *testvectors.NegativeBuild) *request {
+	return &request{
+		call:              v.Call,
+		maxHops:           cmp.Or(v.MaxHops, 5),
+		payloadSize:       cmp.Or(v.PayloadSize, 1024),
+		pathLength:        cmp.Or(v.PathLength, 1),
+		addressFirstByte:  0xff,
+		destinationLength: cmp.Or(v.DestinationLength, 1),
+		clientIDLength:    1,
+		randomLength:      -1,
 	}
-	for _, stated := range []struct {
-		value int
-		field *int
-	}{
-		{v.MaxHops, &r.maxHops},
-		{v.PayloadSize, &r.payloadSize},
-		{v.PathLength, &r.pathLength},
-		{v.DestinationLength, &r.destinationLength},
-	} {
-		if stated.value != 0 {
-			*stated.field = stated.value
-		}
-	}
-	return r, r.check()
 }
 
 func (r *request) field(name string) *int {
@@ -116,6 +106,12 @@ func (r *request) field(name string) *int {
 	}[name]
 }
 
+// These bound what is tried to check a vector.
+const (
+	largestArgument = 1 << 20
+	longestPath     = 1000
+)
+
 // check refuses lengths that are none, or that nobody would try.
 func (r *request) check() error {
 	for _, n := range []int{
@@ -127,40 +123,55 @@ func (r *request) check() error {
 		}
 	}
 	if r.pathLength > longestPath {
-		return fmt.Errorf("path_length: %d, must be at most %d", r.pathLength, longestPath)
+		return fmt.Errorf("a path of %d nodes, must be at most %d", r.pathLength, longestPath)
 	}
 	return nil
 }
 
-// build makes the call.
+// build makes the call, takes a packet that comes of it to the end of its path and compares what comes out there.
 func (r *request) build(schedule sphinx.KeySchedule) error {
 	p := sphinx.Params{MaxHops: r.maxHops, PayloadSize: r.payloadSize, Schedule: schedule}
-	path := make([]sphinx.Hop, r.pathLength)
+	path := make([]node, r.pathLength)
 	for i := range path {
 		key, err := sphinx.NewPrivateKey(bytes.Repeat([]byte{byte(i + 1)}, sphinx.KeySize))
 		if err != nil {
 			return err
 		}
-		path[i] = sphinx.Hop{Address: sphinx.Address{byte(r.addressFirstByte)}, Key: key.Public()}
+		path[i] = node{key, sphinx.Hop{Address: sphinx.Address{byte(r.addressFirstByte), byte(i)}, Key: key.Public()}}
 		if r.key != nil {
-			path[i].Key = sphinx.PublicKey(r.key)
+			path[i].hop.Key = sphinx.PublicKey(r.key)
 		}
 	}
 	var random io.Reader = newSource("build")
 	if r.randomLength >= 0 {
 		random = io.LimitReader(random, int64(r.randomLength))
 	}
+	message := bytes.Repeat([]byte{'m'}, r.messageLength)
 	switch r.call {
 	case "wrap":
-		_, err := p.Wrap(nil, random, path, make([]byte, r.destinationLength), make([]byte, r.messageLength))
-		return err
-	case "new_surb", "use":
-		surb, _, err := p.NewSURB(random, path, make([]byte, r.clientIDLength), sphinx.MessageID{})
-		if err != nil || r.call == "new_surb" {
+		destination := bytes.Repeat([]byte{'d'}, r.destinationLength)
+		packet, err := p.Wrap(nil, random, hopsOf(path), destination, message)
+		if err != nil {
 			return err
 		}
-		_, _, err = surb.Use(nil, make([]byte, r.messageLength))
-		return err
+		_, last, err := walk(p, path, packet)
+		return first(err, same("destination", last.Destination, destination), same("message", last.Message, message))
+	case "new_surb", "use":
+		clientID := bytes.Repeat([]byte{'c'}, r.clientIDLength)
+		surb, key, err := p.NewSURB(random, hopsOf(path), clientID, sphinx.MessageID{'i'})
+		if err != nil {
+			return err
+		}
+		_, packet, err := surb.Use(nil, message)
+		if err != nil {
+			return err
+		}
+		_, last, err := walk(p, path, packet)
+		if err != nil {
+			return err
+		}
+		opened, err := key.Open(last.Payload)
+		return first(err, same("client id", last.Client, clientID), same("message", opened, message))
 	}
 	return fmt.Errorf("call: unknown %.40q", r.call)
 }

@@ -97,11 +97,7 @@ func apply(field string, change *testvectors.Change, good, changed []byte) error
 }
 
 func (s *setting) checkUnwrap(v *testvectors.NegativeUnwrap) error {
-	p, err := s.params(v.Params)
-	if err != nil {
-		return err
-	}
-	path, err := nodes(p, v.Nodes)
+	p, path, err := s.network(v.Params, v.Nodes)
 	if err != nil {
 		return err
 	}
@@ -207,7 +203,7 @@ func checkGood(p sphinx.Params, path []node, v *testvectors.NegativeUnwrap) erro
 		}
 	}
 	for i, good := range v.Good {
-		if _, err := deliver(p, path, bytes.Clone(good)); err != nil {
+		if _, _, err := walk(p, path, bytes.Clone(good)); err != nil {
 			return fmt.Errorf("good[%d]: %w", i, err)
 		}
 	}
@@ -224,7 +220,8 @@ func checkOrigin(p sphinx.Params, path []node, v *testvectors.NegativeUnwrap, i 
 		if len(packet.Packet) != p.PacketSize() {
 			return fmt.Errorf("%s.packet: %d bytes, must be %d", field, len(packet.Packet), p.PacketSize())
 		}
-		steps := peelTo(p, path[:packet.Hop+1], packet.Packet)
+		all := peel(p, path[:packet.Hop+1], packet.Packet)
+		steps := all[len(all)-1]
 		return first(
 			same(field+".forged.header", steps.header, packet.Forged.Header),
 			same(field+".forged.payload", steps.payload, packet.Forged.Payload),
@@ -238,19 +235,4 @@ func checkOrigin(p sphinx.Params, path []node, v *testvectors.NegativeUnwrap, i 
 		return same(field, good, packet.Packet)
 	}
 	return apply(field, packet.Change, good, packet.Packet)
-}
-
-// peelTo returns what the last node of path can compute from packet, which enters at the first.
-func peelTo(p sphinx.Params, path []node, packet []byte) (steps opened) {
-	layer := split(p, packet)
-	for _, n := range path {
-		steps = open(p, n.key, layer)
-		if steps.zero {
-			return opened{}
-		}
-		layer.Alpha = steps.nextAlpha(layer.Alpha)
-		layer.Gamma, layer.Beta = steps.header[kappa:2*kappa], steps.header[2*kappa:]
-		layer.Delta = steps.payload
-	}
-	return steps
 }

@@ -9,26 +9,9 @@ import (
 	"sphinxmix.example/testvectors"
 )
 
-// newSURB makes a SURB that must draw all of random.
-func newSURB(p sphinx.Params, path []node, clientID, id, random []byte) (*sphinx.SURB, *sphinx.ReplyKey, error) {
-	if err := fixed("message_id", id, sphinx.MessageIDSize); err != nil {
-		return nil, nil, err
-	}
-	drawn := bytes.NewReader(random)
-	surb, key, err := p.NewSURB(drawn, hopsOf(path), clientID, sphinx.MessageID(id))
-	if err == nil && drawn.Len() != 0 {
-		err = fmt.Errorf("random: %d bytes were not read", drawn.Len())
-	}
-	return surb, key, err
-}
-
 // checkReply opens payload, which is to fail, and then the good one, which is to open unless it has already.
 func (s *setting) checkReply(v *testvectors.NegativeReply) error {
-	p, err := s.params(v.Params)
-	if err != nil {
-		return err
-	}
-	path, err := nodes(p, v.Nodes)
+	p, path, err := s.network(v.Params, v.Nodes)
 	if err != nil {
 		return err
 	}
@@ -103,10 +86,7 @@ func (s *setting) checkReplyOrigin(v *testvectors.NegativeReply, p sphinx.Params
 
 // checkParse parses a SURB that is none, or uses one twice.
 func (s *setting) checkParse(v *testvectors.NegativeParse) error {
-	p, err := s.params(v.Params)
-	if err != nil {
-		return err
-	}
+	p := s.params(v.Params)
 	good, err := p.ParseSURB(v.Good)
 	if err != nil {
 		return fmt.Errorf("good: %w", err)

@@ -14,7 +14,7 @@ import (
 )
 
 // checkAltered checks a packet that was altered just before mutate_hop: bad ends as stated, good reaches its end.
-func (w *walk) checkAltered() error {
+func (w *journey) checkAltered() error {
 	good, bad := *w.Good, *w.Bad
 	altered, err := alteration(good, bad)
 	if err == nil {
@@ -31,7 +31,7 @@ func (w *walk) checkAltered() error {
 
 // checkUnaltered requires good to reach its end. Where bad is good, it is the node that is not what the packet was made
 // for: then good must reach its end with the node's own key, or in a network of the packet's own size.
-func (w *walk) checkUnaltered(good testvectors.Packet, altered difference) error {
+func (w *journey) checkUnaltered(good testvectors.Packet, altered difference) error {
 	original := *w
 	original.other = nil
 	if altered.field == "" && w.other == nil {
@@ -136,7 +136,7 @@ func (d difference) named(name string) error {
 
 // checkSequence gives the packets of a sequence to nodes[0], which has one replay set. Every packet is one that goes
 // through, or that one altered in one way.
-func (w *walk) checkSequence() error {
+func (w *journey) checkSequence() error {
 	if len(w.Sequence) == 0 {
 		return errors.New("sequence: empty")
 	}
@@ -155,7 +155,7 @@ func (w *walk) checkSequence() error {
 }
 
 // checkOriginals reports a packet of a sequence that is neither good by itself nor one alteration away from one that is.
-func (w *walk) checkOriginals() error {
+func (w *journey) checkOriginals() error {
 	var originals []testvectors.Packet
 	for _, step := range w.Sequence {
 		if len(step.Packet.Alpha) != x25519.Size {

@@ -1,7 +1,6 @@
 package vectors
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,24 +8,17 @@ import (
 	"strconv"
 
 	"sphinxmix.example/sphinx"
+	"sphinxmix.example/testvectors"
 )
 
-// These bound what is tried to check a vector.
-const (
-	largestArgument = 1 << 20
-	longestPath     = 1000
-)
-
-// limit is what somebody asks the reference and the project to build. A negative length stands for "not part of it".
+// limit is what somebody asks the reference and the project to build: a forward message, or a SURB and a reply through
+// it.
 type limit struct {
-	setting
-	maxHops, payload         int
-	route                    int
-	destination, message     int // of a forward message
-	clientID, messageID      int // of a SURB
-	reply                    int // through a SURB
-	unknownNode, forwardOnly bool
+	*request
+	messageID int // the length of one
 }
+
+func (l *limit) forward() bool { return l.call == "wrap" }
 
 // checkLimit checks what the reference refuses to build. A case without numbers has them in its name.
 func checkLimit(s *setting, rawCase json.RawMessage) error {
@@ -42,32 +34,23 @@ func checkLimit(s *setting, rawCase json.RawMessage) error {
 	if err := decode(rawCase, &v, false); err != nil {
 		return err
 	}
-	l := limit{setting: *s}
+	l := limit{newRequest(&testvectors.NegativeBuild{Call: "use", PathLength: 3}), sphinx.MessageIDSize}
 	switch {
 	case v.MaxHops != nil && v.RouteLen != nil && v.PayloadSize != nil && v.DestLen != nil && v.MessageLen != nil:
-		l.forwardOnly = true
-		l.maxHops, l.payload, l.route = *v.MaxHops, *v.PayloadSize, *v.RouteLen
-		l.destination, l.message = *v.DestLen, *v.MessageLen
+		l.call, l.maxHops, l.payloadSize, l.pathLength = "wrap", *v.MaxHops, *v.PayloadSize, *v.RouteLen
+		l.destinationLength, l.messageLength = *v.DestLen, *v.MessageLen
 	case v.MaxHops != nil || v.RouteLen != nil || v.PayloadSize != nil || v.DestLen != nil || v.MessageLen != nil:
 		return errors.New("max_hops, route_len, payload_size, dest_len or message_len is missing")
 	case !l.fromName(v.Name):
 		return errors.New("a limit that is not understood")
 	}
-	for _, n := range []int{l.maxHops, l.payload, l.route, l.destination, l.message, l.clientID, l.messageID, l.reply} {
-		if n < 0 || n > largestArgument {
-			return fmt.Errorf("%d is no length, or one above %d", n, largestArgument)
-		}
-	}
-	if l.route > longestPath {
-		return fmt.Errorf("route_len: %d, must be at most %d", l.route, longestPath)
-	}
-	if err := sameError(l.reference(), v.Error); err != nil {
+	if err := first(l.check(), sameError(l.reference(), v.Error)); err != nil {
 		return err
 	}
-	if l.messageID != sphinx.MessageIDSize && !l.forwardOnly {
+	if l.messageID != sphinx.MessageIDSize {
 		return nil // a MessageID has its size by its type
 	}
-	want, err := l.project(), l.build()
+	want, err := l.project(), l.build(s.schedule)
 	if !errors.Is(err, want) || want == nil && err != nil {
 		return fmt.Errorf("the project says %v, must say %v", err, want)
 	}
@@ -78,18 +61,17 @@ var limitNames = []struct {
 	pattern *regexp.Regexp
 	set     func(l *limit, n []int)
 }{
-	{regexp.MustCompile(`^unknown node$`), func(l *limit, n []int) { l.unknownNode = true }},
+	{regexp.MustCompile(`^unknown node$`), func(l *limit, n []int) { l.key = make([]byte, sphinx.KeySize) }},
 	{
 		regexp.MustCompile(`^surb client id of (\d+) on (\d+) of (\d+) hops$`),
-		func(l *limit, n []int) { l.clientID, l.route, l.maxHops = n[0], n[1], n[2] },
+		func(l *limit, n []int) { l.clientIDLength, l.pathLength, l.maxHops = n[0], n[1], n[2] },
 	},
 	{regexp.MustCompile(`^surb message id of (\d+)$`), func(l *limit, n []int) { l.messageID = n[0] }},
-	{regexp.MustCompile(`^surb reply message of (\d+) in (\d+)$`), func(l *limit, n []int) { l.reply, l.payload = n[0], n[1] }},
+	{regexp.MustCompile(`^surb reply message of (\d+) in (\d+)$`), func(l *limit, n []int) { l.messageLength, l.payloadSize = n[0], n[1] }},
 }
 
 // fromName sets l to what the name of a case says and reports whether it says something.
 func (l *limit) fromName(name string) bool {
-	l.maxHops, l.payload, l.route, l.clientID, l.messageID = 5, 1024, 3, 1, sphinx.MessageIDSize
 	for _, known := range limitNames {
 		match := known.pattern.FindStringSubmatch(name)
 		if match == nil {
@@ -111,31 +93,31 @@ func (l *limit) fromName(name string) bool {
 
 // reference is what sphinxmixcrypto raises, in the order of its checks.
 func (l *limit) reference() string {
-	headerRoom := 2 * (l.maxHops - l.route + 1) * kappa
+	headerRoom := 2 * (l.maxHops - l.pathLength + 1) * kappa
 	switch {
-	case l.unknownNode:
+	case l.key != nil: // of a node that nobody knows
 		return errKey
-	case l.forwardOnly && (l.destination < 1 || l.destination > 127):
+	case l.forward() && (l.destinationLength < 1 || l.destinationLength > 127):
 		return errAssertion
-	case l.forwardOnly && kappa+1+l.destination+l.message >= l.payload:
+	case l.forward() && kappa+1+l.destinationLength+l.messageLength >= l.payloadSize:
 		return errAssertion
-	case !l.forwardOnly && (l.clientID < 1 || l.clientID > 127 || 1+l.clientID > headerRoom || l.messageID != kappa):
+	case !l.forward() && (l.clientIDLength < 1 || l.clientIDLength > 127 || 1+l.clientIDLength > headerRoom || l.messageID != kappa):
 		return errAssertion
-	case l.route > l.maxHops:
+	case l.pathLength > l.maxHops:
 		return errAssertion
-	case l.route == 0:
+	case l.pathLength == 0:
 		return errIndex
 	}
-	filled := l.payload - kappa - l.reply
-	if l.forwardOnly {
-		filled = l.payload - kappa - 1 - l.destination - l.message
+	filled := l.payloadSize - kappa - l.messageLength
+	if l.forward() {
+		filled = l.payloadSize - kappa - 1 - l.destinationLength - l.messageLength
 	}
 	switch {
 	case filled <= 2: // one byte before the format's limit
 		return errAssertion
 	case filled > 0xffff: // the project stops at 65536 bytes of payload, whatever the message
 		return errStruct
-	case l.payload < 192: // no block of pylioness is shorter than its key; the project's limit is 64
+	case l.payloadSize < 192: // no block of pylioness is shorter than its key; the project's limit is 64
 		return errAssertion
 	}
 	return ""
@@ -143,87 +125,21 @@ func (l *limit) reference() string {
 
 // project is what package sphinx must say: nil, or the sentinel of its first refusal.
 func (l *limit) project() error {
-	p := l.params()
 	switch {
-	case p.MaxHops < 1 || p.MaxHops > 50 || p.PayloadSize < 64 || p.PayloadSize > 65536:
+	case l.maxHops < 1 || l.maxHops > 50 || l.payloadSize < 64 || l.payloadSize > 65536:
 		return sphinx.ErrParams
-	case l.route < 1 || l.route > p.MaxHops:
+	case l.pathLength < 1 || l.pathLength > l.maxHops:
 		return sphinx.ErrPath
-	case l.unknownNode: // nobody's key is all zeros
+	case l.key != nil: // nobody's key is all zeros
 		return sphinx.ErrKey
-	case l.forwardOnly && (l.destination < 1 || l.destination > 127):
+	case l.forward() && (l.destinationLength < 1 || l.destinationLength > 127):
 		return sphinx.ErrDestination
-	case l.forwardOnly && l.message > p.PayloadSize-19-l.destination:
+	case l.forward() && l.messageLength > l.payloadSize-19-l.destinationLength:
 		return sphinx.ErrMessageSize
-	case !l.forwardOnly && (l.clientID < 1 || l.clientID > min(127, 32*(p.MaxHops-l.route+1)-1)):
+	case !l.forward() && (l.clientIDLength < 1 || l.clientIDLength > min(127, 32*(l.maxHops-l.pathLength+1)-1)):
 		return sphinx.ErrClientID
-	case !l.forwardOnly && l.reply > p.PayloadSize-18:
+	case !l.forward() && l.messageLength > l.payloadSize-18:
 		return sphinx.ErrMessageSize
 	}
 	return nil
-}
-
-func (l *limit) params() sphinx.Params {
-	return sphinx.Params{MaxHops: l.maxHops, PayloadSize: l.payload, Schedule: l.schedule}
-}
-
-// build builds it, takes it to the end of its path and compares what comes out there.
-func (l *limit) build() error {
-	p := l.params()
-	path := make([]node, l.route)
-	for i := range path {
-		key, err := sphinx.NewPrivateKey(bytes.Repeat([]byte{byte(i)}, sphinx.KeySize))
-		if err != nil {
-			return err
-		}
-		path[i] = node{key, sphinx.Hop{Address: sphinx.Address{0xff, byte(i)}, Key: key.Public()}}
-	}
-	if l.unknownNode {
-		path[0].hop.Key = sphinx.PublicKey{}
-	}
-	random := bytes.NewReader(keystream(new([32]byte), 4096))
-	if l.forwardOnly {
-		destination, message := bytes.Repeat([]byte{'d'}, l.destination), bytes.Repeat([]byte{'m'}, l.message)
-		packet, err := p.Wrap(nil, random, hopsOf(path), destination, message)
-		if err != nil {
-			return err
-		}
-		last, err := deliver(p, path, packet)
-		return first(err, same("destination", last.Destination, destination), same("message", last.Message, message))
-	}
-	clientID, message := bytes.Repeat([]byte{'c'}, l.clientID), bytes.Repeat([]byte{'m'}, l.reply)
-	surb, key, err := p.NewSURB(random, hopsOf(path), clientID, sphinx.MessageID{'i'})
-	if err != nil {
-		return err
-	}
-	_, packet, err := surb.Use(nil, message)
-	if err != nil {
-		return err
-	}
-	last, err := deliver(p, path, packet)
-	if err != nil {
-		return err
-	}
-	opened, err := key.Open(last.Payload)
-	return first(err, same("client id", last.Client, clientID), same("message", opened, message))
-}
-
-// deliver opens packet, which it changes, at every node of path and returns what the last one finds.
-func deliver(p sphinx.Params, path []node, packet []byte) (last sphinx.Layer, err error) {
-	for i := range path {
-		unwrapper, err := sphinx.NewUnwrapper(p, path[i].key, make(sphinx.TagSet))
-		if err != nil {
-			return last, err
-		}
-		if last, err = unwrapper.Unwrap(packet); err != nil {
-			return last, fmt.Errorf("hop %d: %w", i, err)
-		}
-		if last.Route == sphinx.Relay && (i+1 == len(path) || last.Next != path[i+1].hop.Address) {
-			return last, fmt.Errorf("hop %d sends on to %v", i, last.Next)
-		}
-	}
-	if last.Route == sphinx.Relay {
-		return last, errors.New("the last hop sends it on")
-	}
-	return last, nil
 }

@@ -61,7 +61,7 @@ func checkReferenceNegative(s *setting, rawCase json.RawMessage) error {
 	if err := decode(rawCase, &v, false); err != nil {
 		return err
 	}
-	w, err := newWalk(s, &v)
+	w, err := newJourney(s, &v)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func tokenKeySize(i int) int {
 	return lioness.KeySize
 }
 
-// walk takes packets along the path of a negative case.
-type walk struct {
+// journey takes packets along the path of a negative case.
+type journey struct {
 	*setting
 	*referenceNegative
 	params sphinx.Params
@@ -105,18 +105,14 @@ type walk struct {
 	other  *sphinx.PrivateKey // that nodes[mutate_hop] uses in place of its own
 }
 
-// newWalk checks the nodes of a case. One of them, the one at mutate_hop, may use another private key than its own.
-func newWalk(s *setting, v *referenceNegative) (*walk, error) {
-	p, err := s.params(v.Params)
-	if err != nil {
-		return nil, err
-	}
+// newJourney checks the nodes of a case. One of them, the one at mutate_hop, may use another private key than its own.
+func newJourney(s *setting, v *referenceNegative) (*journey, error) {
 	for _, packet := range v.packets() {
 		if packet.Delta == nil {
 			return nil, errors.New("a packet without delta")
 		}
 	}
-	w := &walk{setting: s, referenceNegative: v, params: p}
+	w := &journey{setting: s, referenceNegative: v}
 	list := append([]testvectors.Node(nil), v.Nodes...)
 	if v.MutateHop != nil {
 		hop := *v.MutateHop
@@ -134,7 +130,8 @@ func newWalk(s *setting, v *referenceNegative) (*walk, error) {
 			list[hop].PrivateKey = own.Bytes()
 		}
 	}
-	w.path, err = nodes(p, list)
+	var err error
+	w.params, w.path, err = s.network(v.Params, list)
 	return w, err
 }
 
@@ -148,7 +145,7 @@ type outcome struct {
 }
 
 // walk opens packet from node hop on, each with an empty replay set, until it ends.
-func (w *walk) walk(packet testvectors.Packet, hop int) (o outcome, err error) {
+func (w *journey) walk(packet testvectors.Packet, hop int) (o outcome, err error) {
 	for ; hop < len(w.path); hop++ {
 		key := w.path[hop].key
 		if w.other != nil && hop == *w.MutateHop {
@@ -220,7 +217,7 @@ func route(layer sphinx.Layer, want sphinx.Route) error {
 }
 
 // checkStated compares the end of a packet's way with what the case states.
-func (w *walk) checkStated(o outcome, err error) error {
+func (w *journey) checkStated(o outcome, err error) error {
 	if err != nil {
 		return err
 	}

@@ -15,14 +15,6 @@ import (
 	"sphinxmix.example/testvectors"
 )
 
-// fixed reports a byte string that has not its size.
-func fixed(field string, value testvectors.Hex, size int) error {
-	if len(value) != size {
-		return fmt.Errorf("%s: %d bytes, must be %d", field, len(value), size)
-	}
-	return nil
-}
-
 func checkLioness(s *setting, rawCase json.RawMessage) error {
 	var v struct {
 		Key                testvectors.Hex `json:"key"`
@@ -185,13 +177,6 @@ func checkGroup(s *setting, rawCase json.RawMessage) error {
 		same("multiexpon_base", ofBase, v.MultiexponBase),
 		same("multiexpon_g", multiply(generator, scalar[:]), v.MultiexponG),
 	)
-}
-
-// multiply is X25519(scalar, point). Both have 32 bytes.
-func multiply(point, scalar []byte) []byte {
-	var product x25519.Key
-	x25519.Shared(&product, (*x25519.Key)(scalar), (*x25519.Key)(point))
-	return product[:]
 }
 
 func checkLowOrder(s *setting, rawCase json.RawMessage) error {

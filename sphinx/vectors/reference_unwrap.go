@@ -75,7 +75,7 @@ func referenceUnwrap(p sphinx.Params, key *sphinx.PrivateKey, seen sphinx.TagSet
 	v.payload, v.code = steps.payload, referenceDecode(steps.header)
 	switch v.code.name {
 	case "mix":
-		v.next.Alpha = steps.nextAlpha(packet.Alpha)
+		v.next.Alpha = multiply(packet.Alpha, steps.keys.Blinding()[:])
 		v.next.Gamma, v.next.Beta = v.code.rest[:kappa], v.code.rest[kappa:]
 		v.next.Delta = steps.payload
 	case "process":

@@ -24,7 +24,7 @@ func walkOf(t *testing.T, name string) outcome {
 		var v referenceNegative
 		require.NoError(t, json.Unmarshal(data, &v))
 		//lint:ignore SA1019 the reference's own
-		w, err := newWalk(&setting{schedule: sphinx.InsecureReferenceSchedule}, &v)
+		w, err := newJourney(&setting{schedule: sphinx.InsecureReferenceSchedule}, &v)
 		require.NoError(t, err)
 		packet, hop := v.Bad, 0
 		if packet == nil {
