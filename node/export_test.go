@@ -1,9 +1,13 @@
 package node
 
-// How many packets wait at most for one peer or for the services, and for one client.
+// How many packets a node keeps at most: for one peer or for the services, for one client, in the batch, and there of one
+// sender. What else is opened when the batch is full may be MaxUnwrap packets at a time.
 const (
 	OutQueue    = outQueue
 	ClientQueue = clientQueue
+	MaxHeld     = maxHeld
+	SenderShare = senderShare
+	MaxUnwrap   = maxUnwrap
 )
 
 // MixKey returns the private key that n opens packets with.

@@ -43,28 +43,16 @@ func blockable(t *testing.T) (*nodetest.Network, *blocked) {
 
 const tooMany = 10
 
-// TestFullPeerQueueDrops: what waits for a mix that cannot be reached is bounded. One packet is in the hand of the one
-// who dials.
-func TestFullPeerQueueDrops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n, _ := blockable(t)
-		n.Stop(1)
-		alice := n.Link("alice", nil, 0)
-		for range 1 + node.OutQueue + tooMany {
-			send(t, alice, wrap(t, n, "blocked", "", 0, 1))
-		}
-		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropPeerQueue: tooMany})
-	})
-}
-
 // TestFullServiceQueueDrops: a service that does not come along costs only its own packets.
 func TestFullServiceQueueDrops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, service := blockable(t)
 		alice := n.Link("alice", nil, 0)
+		var packets [][]byte
 		for range 1 + node.OutQueue + tooMany {
-			send(t, alice, wrap(t, n, "blocked", "a message", 0))
+			packets = append(packets, wrap(t, n, "blocked", "a message", 0))
 		}
+		send(t, alice, packets...)
 		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropServiceQueue: tooMany})
 
 		send(t, alice, wrap(t, n, "nobody", "", 0, 1))

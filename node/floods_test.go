@@ -1,0 +1,109 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/node"
+	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/nodetest"
+	"sphinxmix.example/sphinx"
+)
+
+// flood is a service that sends the same bytes many times. They count as the sender's of the message that it got.
+type flood struct {
+	to    sphinx.Address
+	times int
+	bytes []byte
+}
+
+func (f *flood) Handle(_ context.Context, _ []byte, send func(sphinx.Address, []byte)) error {
+	for range f.times {
+		send(f.to, f.bytes)
+	}
+	return nil
+}
+
+// flooding starts two small mixes with an inbox and the service "flood", which sends to a mix that nobody has heard of.
+func flooding(t *testing.T, change func(*node.Config)) (*nodetest.Network, *inbox, *flood) {
+	params := sphinx.Params{MaxHops: 2, PayloadSize: 256}
+	service := &flood{to: directory.Route{Node: directory.NodeID{1}}.Address(), bytes: make([]byte, params.PacketSize())}
+	box := &inbox{}
+	return nodetest.Start(t, nodetest.Config{Mixes: 2, Params: params, Node: withInbox(box, func(cfg *node.Config) {
+		cfg.Handlers["flood"] = service
+		change(cfg)
+	})}), box, service
+}
+
+// TestFullPeerQueueDrops: what waits for a mix that cannot be reached is bounded. One packet is in the hand of the one
+// who dials.
+func TestFullPeerQueueDrops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _, service := flooding(t, immediate)
+		n.Stop(1)
+		service.to, service.times = n.Mixes[1].Hop().Address, 1+node.OutQueue+tooMany
+		send(t, n.Link("alice", nil, 0), wrap(t, n, "flood", "", 0))
+		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropPeerQueue: tooMany})
+	})
+}
+
+// TestPacketsForAMixThatIsGoneDoNotWaitForever, though it is listed for as long as its descriptor is good: they would
+// take the place of others'.
+func TestPacketsForAMixThatIsGoneDoNotWaitForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _, service := flooding(t, immediate)
+		n.Stop(1)
+		const packets = 100
+		service.to, service.times = n.Mixes[1].Hop().Address, packets
+		send(t, n.Link("alice", nil, 0), wrap(t, n, "flood", "", 0))
+		sleep(time.Second)
+		require.Empty(t, n.Mixes[0].Counts().Dropped, "it may come back")
+		sleep(time.Minute)
+		require.GreaterOrEqual(t, n.Mixes[0].Counts().Dropped[node.DropPeer], uint64(packets-1))
+	})
+}
+
+// TestFloodHarmsOnlyWhoSendsIt: a sender has no more than its share of a batch, and others are not kept out.
+func TestFloodHarmsOnlyWhoSendsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, box, service := flooding(t, func(cfg *node.Config) { cfg.BatchSize, cfg.BatchDeadline = batchSize, deadline })
+		service.times = node.SenderShare + tooMany
+		send(t, n.Link("mallory", nil, 0), wrap(t, n, "flood", "", 0))
+		sleep(deadline) // until the service is called
+		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropSender: tooMany})
+		send(t, n.Link("alice", nil, 0), wrap(t, n, "inbox", "honest", 0))
+		sleep(deadline)
+		require.Equal(t, []string{"honest"}, box.sorted())
+		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropSender: tooMany, node.DropNextHop: node.SenderShare})
+
+		// The next batch is a new one.
+		send(t, n.Link("mallory", nil, 0), wrap(t, n, "flood", "", 0))
+		sleep(2 * deadline)
+		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropSender: 2 * tooMany, node.DropNextHop: 2 * node.SenderShare})
+	})
+}
+
+// TestBatchIsBounded: when it is full, what comes then waits for the next one.
+func TestBatchIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const hosts = node.MaxHeld/node.SenderShare + 1
+		n, _, service := flooding(t, func(cfg *node.Config) { cfg.BatchSize, cfg.BatchDeadline = hosts+1, deadline })
+		service.times = node.SenderShare
+		for i := range hosts {
+			send(t, n.Link(fmt.Sprint("host", i), nil, 0), wrap(t, n, "flood", "", 0))
+		}
+		sleep(deadline) // until the service is called
+		require.Empty(t, n.Mixes[0].Counts().Dropped)
+		sleep(deadline)
+		released := n.Mixes[0].Counts().Dropped[node.DropNextHop]
+		require.GreaterOrEqual(t, released, uint64(node.MaxHeld))
+		require.LessOrEqual(t, released, uint64(node.MaxHeld+node.MaxUnwrap))
+		sleep(deadline)
+		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropNextHop: hosts * node.SenderShare})
+	})
+}
