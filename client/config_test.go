@@ -169,14 +169,14 @@ func TestNewKeepsItsDeadline(t *testing.T) {
 	})
 }
 
-// TestGatewaysAreUniform: each mix is as likely as every other. A fair choice of 200 among 5 exceeds the bound, a
+// TestGatewaysAreUniform: each mix is as likely as every other. A fair choice of 100 among 5 exceeds the bound, a
 // quantile of χ², once in a million runs.
 func TestGatewaysAreUniform(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{})
 		dial := n.Dialer("alice")
 		counts := make(map[string]int)
-		const draws = 200
+		const draws = 100
 		for range draws {
 			first := ""
 			c, err := client.New(t.Context(), client.Config{Directory: n.Directory(), Dial: func(ctx context.Context, address string) (net.Conn, error) {

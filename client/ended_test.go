@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/client"
-	"sphinxmix.example/node"
 	"sphinxmix.example/node/nodetest"
 )
 
@@ -71,7 +70,7 @@ func TestLostGatewayIsReported(t *testing.T) {
 func TestGatewayThatFallsSilentIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// A Tap lets no padding pass.
-		n := nodetest.Start(t, nodetest.Config{Tap: func(f nodetest.Frame) []nodetest.Frame { return []nodetest.Frame{f} }})
+		n := nodetest.Start(t, nodetest.Config{Node: seldom, Tap: func(f nodetest.Frame) []nodetest.Frame { return []nodetest.Frame{f} }})
 		c := n.Client("alice")
 		requireEcho(t, c, []byte("hello"))
 		time.Sleep(20 * time.Minute)
@@ -83,7 +82,7 @@ func TestGatewayThatFallsSilentIsReported(t *testing.T) {
 // TestIdleClientStaysConnected for hours: both ends send padding.
 func TestIdleClientStaysConnected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := nodetest.Start(t, nodetest.Config{})
+		n := nodetest.Start(t, nodetest.Config{Node: seldom})
 		c := n.Client("alice")
 		time.Sleep(50 * time.Minute)
 		requireEcho(t, c, text(1, 3*room))
@@ -114,7 +113,7 @@ func TestVanishedClientLeavesNothing(t *testing.T) {
 // gone, or with keys that are.
 func TestLongLivedClientKeepsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Node: func(_ int, cfg *node.Config) { cfg.Refresh = time.Minute }})
+		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Node: seldom})
 		c := n.Client("alice")
 		gateway := gatewayOf(t, n, c)
 		for i := range n.Mixes {

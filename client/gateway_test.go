@@ -128,7 +128,7 @@ func TestGatewayCannotConfuseItsClient(t *testing.T) {
 				var all sync.WaitGroup
 				for i := range 4 {
 					all.Go(func() {
-						body := text(i, (5*i+1)*room)
+						body := text(i, (2*i+1)*room)
 						reply, err := c.Request(t.Context(), client.Message{To: "echo", Body: body})
 						assert.NoError(t, err)
 						assert.True(t, string(body) == string(reply), "request %d", i)

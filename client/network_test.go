@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,6 +36,9 @@ func requireEcho(t *testing.T, c *client.Client, body []byte) {
 	require.Equal(t, len(body), len(reply))
 	require.True(t, string(body) == string(reply), "the reply is another than the message")
 }
+
+// seldom is for networks that run for hours: their mixes ask the directory once a minute.
+func seldom(_ int, cfg *node.Config) { cfg.Refresh = time.Minute }
 
 // gatewayOf returns the number of a client's gateway.
 func gatewayOf(t *testing.T, n *nodetest.Network, c *client.Client) int {

@@ -15,6 +15,7 @@ import (
 	"sphinxmix.example/node"
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/nodetest"
+	"sphinxmix.example/sphinx"
 )
 
 func TestReplyEqualsTheMessage(t *testing.T) {
@@ -33,7 +34,7 @@ func TestReplyEqualsTheMessage(t *testing.T) {
 // TestLongMessage is longer than what a client has under way at once, and longer than a mix's queues.
 func TestLongMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := nodetest.Start(t, nodetest.Config{})
+		n := nodetest.Start(t, nodetest.Config{Params: sphinx.Params{MaxHops: 5, PayloadSize: 2048}})
 		requireEcho(t, n.Client("alice"), text(1, 1<<20))
 		require.Empty(t, n.Counts().Dropped)
 	})

@@ -41,7 +41,7 @@ import (
 // would make their clocks, or their patience, the subject of a test.
 const (
 	BatchDeadline = 30 * time.Millisecond
-	Refresh       = time.Second
+	Refresh       = 10 * time.Second
 )
 
 const directoryAddress = "directory:80"
