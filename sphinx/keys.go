@@ -60,7 +60,8 @@ func GenerateKey(random io.Reader) (*PrivateKey, error) {
 	return NewPrivateKey(raw[:])
 }
 
-// NewPrivateKey returns the private key of 32 bytes, which are clamped (RFC 7748 §5).
+// NewPrivateKey returns the private key of 32 bytes, which are copied and clamped (RFC 7748 §5). It returns ErrKey for
+// another length.
 func NewPrivateKey(raw []byte) (*PrivateKey, error) {
 	if len(raw) != KeySize {
 		return nil, fmt.Errorf("%w: a private key has %d bytes, not %d", ErrKey, KeySize, len(raw))

@@ -44,6 +44,8 @@ type replyKey struct {
 //
 // From random, or crypto/rand where it is nil, it reads 32 bytes for x, the padding of the last β (§3.2), which is
 // 32(r−n)+31 bytes less the length of clientID for a path of n hops, and 32 bytes for k̃.
+//
+// Errors wrap ErrParams, ErrPath, ErrKey, ErrClientID or what random returned.
 func (p Params) NewSURB(random io.Reader, path []Hop, clientID []byte, id MessageID) (*SURB, *ReplyKey, error) {
 	b, err := p.newBuilder(path)
 	if err != nil {

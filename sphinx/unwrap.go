@@ -91,7 +91,7 @@ func NewUnwrapper(p Params, key *PrivateKey, replay Replay) (*Unwrapper, error) 
 	return &Unwrapper{hide(w)}, nil
 }
 
-// Unwrap opens one packet in place. Where it returns an error, the packet is to be dropped, in silence; its header is
+// Unwrap opens one packet in place. Where it returns an error, which is one of the first group of this package's, the packet is to be dropped, in silence; its header is
 // as it was, and its payload too unless the error is ErrPayload.
 func (u *Unwrapper) Unwrap(packet []byte) (Layer, error) {
 	packets, layers, errs := [1][]byte{packet}, [1]Layer{}, [1]error{}

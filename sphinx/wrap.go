@@ -16,6 +16,9 @@ import (
 //
 // From random, or crypto/rand where it is nil, it reads 32 bytes for x and then the padding of the last β (§3.2),
 // 32(r−n)+31 bytes for a path of n hops. The packet is a function of the arguments and these bytes.
+//
+// Errors wrap ErrParams, ErrPath, ErrKey, ErrDestination, ErrMessageSize or what random returned; dst is then unchanged up
+// to its length.
 func (p Params) Wrap(dst []byte, random io.Reader, path []Hop, destination, message []byte) ([]byte, error) {
 	b, err := p.newBuilder(path)
 	if err != nil {
