@@ -9,7 +9,7 @@ import (
 // through mixes that hold packets for seconds, or a patient network is flooded.
 const (
 	firstTimeout = 15 * time.Second // while no round trip was measured
-	minTimeout   = time.Second      // afterwards
+	minTimeout   = time.Second      // afterwards, beyond the average round trip, or a quarter of that: batches make it vary
 	maxTimeout   = 30 * time.Second // always: whoever holds answers back must not teach the client to wait for ever
 )
 
@@ -41,7 +41,7 @@ func (t *trips) timeout() time.Duration {
 	if t.average == 0 {
 		return firstTimeout
 	}
-	return min(max(minTimeout, t.average+4*t.varying), maxTimeout)
+	return min(t.average+max(minTimeout, t.average/4, 4*t.varying), maxTimeout)
 }
 
 // backedOff is timeout, doubled for each time that the cell was sent before.
