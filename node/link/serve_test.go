@@ -194,6 +194,7 @@ func TestStrangersDoNotKeepOutTheKnown(t *testing.T) {
 		for range 2 {
 			dial(t, n.dial(t, "127.0.0.2"), config(""))
 		}
+		synctest.Wait() // the server settles after the dialer
 		requireRefused(t, dial(t, n.dial(t, "127.0.0.2"), config("")))
 		requireRefused(t, dial(t, n.dial(t, "127.0.0.2"), config("stranger")))
 		for range 2 {
