@@ -19,7 +19,7 @@ func stuck(t *testing.T) (n *nodetest.Network, c *client.Client, gateway int, do
 	c = n.Client("alice")
 	gateway = gatewayOf(t, n, c)
 	mute.set(atMost("mix", "alice", 2))
-	done = request(t.Context(), c, client.Message{To: "echo", Body: text(1, 20*room)})
+	done = request(soon(t), c, client.Message{To: "echo", Body: text(1, 20*room)})
 	time.Sleep(time.Second)
 	synctest.Wait()
 	require.Empty(t, done)
@@ -32,7 +32,7 @@ func TestCloseEndsRequests(t *testing.T) {
 		start := time.Now()
 		c.Close()
 		require.ErrorIs(t, (<-done).err, client.ErrClosed)
-		_, err := c.Request(t.Context(), client.Message{To: "echo"})
+		_, err := c.Request(soon(t), client.Message{To: "echo"})
 		require.ErrorIs(t, err, client.ErrClosed)
 		c.Close()
 		require.Zero(t, time.Since(start))
@@ -54,12 +54,12 @@ func TestLostGatewayIsReported(t *testing.T) {
 				start := time.Now()
 				test.lose(n, gateway)
 				require.ErrorIs(t, (<-done).err, client.ErrGateway)
-				_, err := c.Request(t.Context(), client.Message{To: "echo"})
+				_, err := c.Request(soon(t), client.Message{To: "echo"})
 				require.ErrorIs(t, err, client.ErrGateway)
 				require.Zero(t, time.Since(start))
 
 				c.Close()
-				_, err = c.Request(t.Context(), client.Message{To: "echo"})
+				_, err = c.Request(soon(t), client.Message{To: "echo"})
 				require.ErrorIs(t, err, client.ErrGateway, "the first reason stays")
 			})
 		})
@@ -74,7 +74,7 @@ func TestGatewayThatFallsSilentIsReported(t *testing.T) {
 		c := n.Client("alice")
 		requireEcho(t, c, []byte("hello"))
 		time.Sleep(20 * time.Minute)
-		_, err := c.Request(t.Context(), client.Message{To: "echo"})
+		_, err := c.Request(soon(t), client.Message{To: "echo"})
 		require.ErrorIs(t, err, client.ErrGateway)
 	})
 }
@@ -94,7 +94,7 @@ func TestVanishedClientLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{})
 		c := n.Client("alice")
-		done := request(t.Context(), c, client.Message{To: "echo", Body: text(1, 100*room)})
+		done := request(soon(t), c, client.Message{To: "echo", Body: text(1, 100*room)})
 		time.Sleep(3 * nodetest.BatchDeadline)
 		synctest.Wait()
 		c.Close()
@@ -110,23 +110,45 @@ func TestVanishedClientLeavesNothing(t *testing.T) {
 }
 
 // TestLongLivedClientKeepsUp: mixes come and go while a client stays, which must not go on sending to those that are
-// gone, or with keys that are.
+// gone, or with keys that are; neither while the view that it started with is good nor when it has expired.
 func TestLongLivedClientKeepsUp(t *testing.T) {
+	for _, after := range []time.Duration{5 * time.Minute, 2 * time.Hour} {
+		t.Run(after.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := nodetest.Start(t, nodetest.Config{Mixes: 6, Node: seldom})
+				c := n.Client("alice")
+				gateway := gatewayOf(t, n, c)
+				for i := range n.Mixes {
+					if i != gateway {
+						n.Stop(i)
+						n.Start(i)
+					}
+				}
+				time.Sleep(after)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				reply, err := c.Request(ctx, client.Message{To: "echo", Body: []byte("hello again")})
+				require.NoError(t, err)
+				require.Equal(t, "hello again", string(reply))
+			})
+		})
+	}
+}
+
+// TestClientWorksWithoutItsDirectory until what it knows expires, and again when the directory is back.
+func TestClientWorksWithoutItsDirectory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Node: seldom})
+		n := nodetest.Start(t, nodetest.Config{Node: seldom})
 		c := n.Client("alice")
-		gateway := gatewayOf(t, n, c)
-		for i := range n.Mixes {
-			if i != gateway {
-				n.Stop(i)
-				n.Start(i)
-			}
-		}
-		time.Sleep(2 * time.Hour) // the view that the client started with has expired
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		reply, err := c.Request(ctx, client.Message{To: "echo", Body: []byte("hello again")})
-		require.NoError(t, err)
-		require.Equal(t, "hello again", string(reply))
+		n.StopDirectory()
+		time.Sleep(25 * time.Minute)
+		requireEcho(t, c, text(1, 3*room))
+		time.Sleep(time.Hour)
+		_, err := c.Request(soon(t), client.Message{To: "echo"})
+		require.ErrorIs(t, err, client.ErrView)
+
+		n.StartDirectory()
+		time.Sleep(2 * time.Minute)
+		requireEcho(t, c, text(2, 3*room))
 	})
 }

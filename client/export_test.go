@@ -2,6 +2,9 @@ package client
 
 import "sphinxmix.example/node/directory"
 
+// Window is how many cells of one request wait for their answers at once.
+const Window = window
+
 // Expected returns how many replies c has keys for.
 func (c *Client) Expected() int {
 	c.book.mu.Lock()

@@ -129,7 +129,7 @@ func TestGatewayCannotConfuseItsClient(t *testing.T) {
 				for i := range 4 {
 					all.Go(func() {
 						body := text(i, (2*i+1)*room)
-						reply, err := c.Request(t.Context(), client.Message{To: "echo", Body: body})
+						reply, err := c.Request(soon(t), client.Message{To: "echo", Body: body})
 						assert.NoError(t, err)
 						assert.True(t, string(body) == string(reply), "request %d", i)
 					})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"sphinxmix.example/client"
 	"sphinxmix.example/node"
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/nodetest"
 )
 
@@ -34,7 +36,7 @@ func TestLossIsMadeUpFor(t *testing.T) {
 		const cells = 200
 		answered := 0
 		body := text(1, cells*room)
-		reply, err := n.Client("alice").Request(t.Context(), client.Message{To: "echo", Body: body, Progress: func(done, total int) {
+		reply, err := n.Client("alice").Request(soon(t), client.Message{To: "echo", Body: body, Progress: func(done, total int) {
 			require.Equal(t, cells, total)
 			answered++
 			require.Equal(t, answered, done)
@@ -78,6 +80,25 @@ func TestSlowNetworkIsLearned(t *testing.T) {
 	})
 }
 
+// TestWindowIsKept: no more cells of a message are under way at once.
+func TestWindowIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int64
+		n := nodetest.Start(t, nodetest.Config{Tap: func(f nodetest.Frame) []nodetest.Frame {
+			if f.Kind == link.Packet {
+				sent.Add(1)
+				return nil
+			}
+			return []nodetest.Frame{f}
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := n.Client("alice").Request(ctx, client.Message{To: "echo", Body: text(1, (client.Window+100)*room)})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.EqualValues(t, client.Window, sent.Load())
+	})
+}
+
 // TestMixThatStopsIsRoutedAround: cells that were lost with it are sent again, along other paths.
 func TestMixThatStopsIsRoutedAround(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -85,7 +106,7 @@ func TestMixThatStopsIsRoutedAround(t *testing.T) {
 		c := n.Client("alice")
 		victim := (gatewayOf(t, n, c) + 1) % 8
 		body := text(1, 100*room)
-		done := request(t.Context(), c, client.Message{To: "echo", Body: body})
+		done := request(soon(t), c, client.Message{To: "echo", Body: body})
 		time.Sleep(3 * nodetest.BatchDeadline / 2)
 		n.Stop(victim)
 		got := <-done
@@ -109,7 +130,7 @@ func TestOutageIsSurvived(t *testing.T) {
 			return nil
 		})
 		const cells = 20
-		done := request(t.Context(), c, client.Message{To: "echo", Body: text(2, cells*room)})
+		done := request(soon(t), c, client.Message{To: "echo", Body: text(2, cells*room)})
 		time.Sleep(8 * time.Minute)
 		synctest.Wait()
 		require.Empty(t, done)

@@ -28,10 +28,18 @@ func text(n, size int) []byte {
 	return b
 }
 
+// soon is a context that ends after an hour, which is more than anything here takes: networks live in virtual time, where
+// a test that waits for ever would not be found out by a deadlock.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // requireEcho sends a message around and compares what comes back.
 func requireEcho(t *testing.T, c *client.Client, body []byte) {
 	t.Helper()
-	reply, err := c.Request(t.Context(), client.Message{To: "echo", Body: body})
+	reply, err := c.Request(soon(t), client.Message{To: "echo", Body: body})
 	require.NoError(t, err)
 	require.Equal(t, len(body), len(reply))
 	require.True(t, string(body) == string(reply), "the reply is another than the message")
@@ -44,7 +52,7 @@ func seldom(_ int, cfg *node.Config) { cfg.Refresh = time.Minute }
 func gatewayOf(t *testing.T, n *nodetest.Network, c *client.Client) int {
 	t.Helper()
 	gateway := -1
-	_, err := c.Request(t.Context(), client.Message{To: "echo", Routed: func(out, _ []directory.NodeID) {
+	_, err := c.Request(soon(t), client.Message{To: "echo", Routed: func(out, _ []directory.NodeID) {
 		for i, m := range n.Mixes {
 			if m.ID() == out[0] {
 				gateway = i

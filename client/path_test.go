@@ -51,6 +51,18 @@ func TestPathsKeepTheRules(t *testing.T) {
 	}
 }
 
+// TestNetworkMayShrink below what a path takes while a client is there.
+func TestNetworkMayShrink(t *testing.T) {
+	for mixes := 1; mixes <= 4; mixes++ {
+		view := viewOf(mixes, mixes)
+		_, _, err := client.PathsIn(view, view.Nodes[0], 4, "some")
+		require.ErrorIs(t, err, client.ErrNetwork)
+	}
+	view := viewOf(5, 5)
+	_, _, err := client.PathsIn(view, view.Nodes[0], 4, "some")
+	require.NoError(t, err)
+}
+
 func requireDistinct(t *testing.T, path []*directory.Descriptor) {
 	t.Helper()
 	seen := make(map[*directory.Descriptor]bool)

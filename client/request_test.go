@@ -65,7 +65,7 @@ func TestEveryoneGetsTheirOwnReply(t *testing.T) {
 			for j := range messages {
 				all.Go(func() {
 					body := text(i*messages+j, (j*j+1)*room)
-					reply, err := c.Request(t.Context(), client.Message{To: "echo", Body: body})
+					reply, err := c.Request(soon(t), client.Message{To: "echo", Body: body})
 					assert.NoError(t, err)
 					assert.True(t, string(body) == string(reply), "client %d, message %d", i, j)
 				})
@@ -84,7 +84,7 @@ func TestManyClientsFillEachOthersBatches(t *testing.T) {
 		for i := range 10 {
 			c := n.Client(fmt.Sprint("client", i))
 			all.Go(func() {
-				reply, err := c.Request(t.Context(), client.Message{To: "echo", Body: text(i, 5*room)})
+				reply, err := c.Request(soon(t), client.Message{To: "echo", Body: text(i, 5*room)})
 				assert.NoError(t, err)
 				assert.True(t, string(text(i, 5*room)) == string(reply))
 			})
@@ -99,7 +99,7 @@ func TestRequestsDoNotDisturbEachOther(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{})
 		c := n.Client("alice")
 		const cells = 30
-		done := request(t.Context(), c, client.Message{To: "echo", Body: text(1, cells*room)})
+		done := request(soon(t), c, client.Message{To: "echo", Body: text(1, cells*room)})
 		time.Sleep(nodetest.BatchDeadline / 2)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), nodetest.BatchDeadline)
@@ -118,7 +118,7 @@ func TestProgressCountsEachCellOnce(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{})
 		const cells = 30
 		var seen []int
-		_, err := n.Client("alice").Request(t.Context(), client.Message{To: "echo", Body: text(1, cells*room), Progress: func(done, total int) {
+		_, err := n.Client("alice").Request(soon(t), client.Message{To: "echo", Body: text(1, cells*room), Progress: func(done, total int) {
 			require.Equal(t, cells, total)
 			seen = append(seen, done)
 		}})
@@ -136,7 +136,7 @@ func TestSlowCallerHoldsUpNobody(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{})
 		c := n.Client("alice")
 		release := make(chan struct{})
-		slow := request(t.Context(), c, client.Message{To: "echo", Body: text(1, 20*room), Progress: func(int, int) { <-release }})
+		slow := request(soon(t), c, client.Message{To: "echo", Body: text(1, 20*room), Progress: func(int, int) { <-release }})
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -154,12 +154,12 @@ func TestRequestErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{})
 		c := n.Client("alice")
-		_, err := c.Request(t.Context(), client.Message{To: "nothing"})
+		_, err := c.Request(soon(t), client.Message{To: "nothing"})
 		require.ErrorIs(t, err, client.ErrNoService)
 		require.ErrorContains(t, err, `"nothing"`)
-		_, err = c.Request(t.Context(), client.Message{})
+		_, err = c.Request(soon(t), client.Message{})
 		require.ErrorIs(t, err, client.ErrNoService)
-		_, err = c.Request(t.Context(), client.Message{To: "echo", Body: make([]byte, client.MaxMessage+1)})
+		_, err = c.Request(soon(t), client.Message{To: "echo", Body: make([]byte, client.MaxMessage+1)})
 		require.ErrorIs(t, err, client.ErrTooLong)
 		require.ErrorContains(t, err, "67108865 bytes")
 		require.Zero(t, n.Counts().Received, "nothing was sent")
@@ -183,7 +183,7 @@ func TestRoutedTellsThePathsTaken(t *testing.T) {
 		seen = nil
 		called := 0
 		var want []string
-		_, err := c.Request(t.Context(), client.Message{To: "echo", Routed: func(out, back []directory.NodeID) {
+		_, err := c.Request(soon(t), client.Message{To: "echo", Routed: func(out, back []directory.NodeID) {
 			called++
 			hosts := []string{"alice"}
 			for _, id := range append(out, back...) {
@@ -207,7 +207,7 @@ func TestRoutedTellsThePathsTaken(t *testing.T) {
 		defer mu.Lock()
 
 		called = 0
-		_, err = c.Request(t.Context(), client.Message{To: "echo", Body: text(1, 10*room), Routed: func(_, _ []directory.NodeID) { called++ }})
+		_, err = c.Request(soon(t), client.Message{To: "echo", Body: text(1, 10*room), Routed: func(_, _ []directory.NodeID) { called++ }})
 		require.NoError(t, err)
 		require.Equal(t, 1, called)
 	})

@@ -57,6 +57,7 @@ var useless = []struct {
 	{"a cell and more", func(c cell.Cell) [][]byte { return [][]byte{append(encoded(c), 0)} }},
 	{"a reserved flag", func(c cell.Cell) [][]byte { b := encoded(c); b[12] |= 0x80; return [][]byte{b} }},
 	{"an end before the end, or none", func(c cell.Cell) [][]byte { c.Last = !c.Last; return [][]byte{encoded(c)} }},
+	{"a SURB of no size", func(c cell.Cell) [][]byte { b := encoded(c); b[13] = 1; return [][]byte{b} }},
 	{"another stream", func(c cell.Cell) [][]byte { c.Stream ^= 1; return [][]byte{encoded(c)} }},
 	{"the next cell", func(c cell.Cell) [][]byte {
 		c.Sequence, c.Data = c.Sequence+1, text(3, len(c.Data))
@@ -132,7 +133,7 @@ func TestOneAnswerForEachCell(t *testing.T) {
 		})
 		c := n.Client("alice")
 		const cells = 10
-		reply, err := c.Request(t.Context(), client.Message{To: "lies", Body: text(2, cells*room)})
+		reply, err := c.Request(soon(t), client.Message{To: "lies", Body: text(2, cells*room)})
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		counts := n.Counts()
@@ -159,10 +160,10 @@ func TestReplyMayBeLongerThanTheMessage(t *testing.T) {
 			})
 		}})
 		c := n.Client("alice")
-		reply, err := c.Request(t.Context(), client.Message{To: "long", Body: text(1, 2*room)})
+		reply, err := c.Request(soon(t), client.Message{To: "long", Body: text(1, 2*room)})
 		require.NoError(t, err)
 		require.Equal(t, append(text(0, most), text(1, most)...), reply)
-		reply, err = c.Request(t.Context(), client.Message{To: "none", Body: text(1, 3*room)})
+		reply, err = c.Request(soon(t), client.Message{To: "none", Body: text(1, 3*room)})
 		require.NoError(t, err)
 		require.Equal(t, "..", string(reply))
 	})

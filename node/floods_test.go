@@ -29,9 +29,11 @@ func (f *flood) Handle(_ context.Context, _ []byte, send func(sphinx.Address, []
 	return nil
 }
 
-// flooding starts two small mixes with an inbox and the service "flood", which sends to a mix that nobody has heard of.
-func flooding(t *testing.T, change func(*node.Config)) (*nodetest.Network, *inbox, *flood) {
-	params := sphinx.Params{MaxHops: 2, PayloadSize: 256}
+// small are parameters for many packets.
+var small = sphinx.Params{MaxHops: 2, PayloadSize: 256}
+
+// flooding starts two mixes with an inbox and the service "flood", which sends to a mix that nobody has heard of.
+func flooding(t *testing.T, params sphinx.Params, change func(*node.Config)) (*nodetest.Network, *inbox, *flood) {
 	service := &flood{to: directory.Route{Node: directory.NodeID{1}}.Address(), bytes: make([]byte, params.PacketSize())}
 	box := &inbox{}
 	return nodetest.Start(t, nodetest.Config{Mixes: 2, Params: params, Node: withInbox(box, func(cfg *node.Config) {
@@ -44,7 +46,7 @@ func flooding(t *testing.T, change func(*node.Config)) (*nodetest.Network, *inbo
 // who dials.
 func TestFullPeerQueueDrops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, _, service := flooding(t, immediate)
+		n, _, service := flooding(t, small, immediate)
 		n.Stop(1)
 		service.to, service.times = n.Mixes[1].Hop().Address, 1+node.OutQueue+tooMany
 		send(t, n.Link("alice", nil, 0), wrap(t, n, "flood", "", 0))
@@ -56,7 +58,7 @@ func TestFullPeerQueueDrops(t *testing.T) {
 // take the place of others'.
 func TestPacketsForAMixThatIsGoneDoNotWaitForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, _, service := flooding(t, immediate)
+		n, _, service := flooding(t, small, immediate)
 		n.Stop(1)
 		const packets = 100
 		service.to, service.times = n.Mixes[1].Hop().Address, packets
@@ -71,7 +73,7 @@ func TestPacketsForAMixThatIsGoneDoNotWaitForever(t *testing.T) {
 // TestFloodHarmsOnlyWhoSendsIt: a sender has no more than its share of a batch, and others are not kept out.
 func TestFloodHarmsOnlyWhoSendsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, box, service := flooding(t, func(cfg *node.Config) { cfg.BatchSize, cfg.BatchDeadline = batchSize, deadline })
+		n, box, service := flooding(t, small, func(cfg *node.Config) { cfg.BatchSize, cfg.BatchDeadline = batchSize, deadline })
 		service.times = node.SenderShare + tooMany
 		send(t, n.Link("mallory", nil, 0), wrap(t, n, "flood", "", 0))
 		sleep(deadline) // until the service is called
@@ -92,7 +94,7 @@ func TestFloodHarmsOnlyWhoSendsIt(t *testing.T) {
 func TestBatchIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const hosts = node.MaxHeld/node.SenderShare + 1
-		n, _, service := flooding(t, func(cfg *node.Config) { cfg.BatchSize, cfg.BatchDeadline = hosts+1, deadline })
+		n, _, service := flooding(t, small, func(cfg *node.Config) { cfg.BatchSize, cfg.BatchDeadline = hosts+1, deadline })
 		service.times = node.SenderShare
 		for i := range hosts {
 			send(t, n.Link(fmt.Sprint("host", i), nil, 0), wrap(t, n, "flood", "", 0))
@@ -105,5 +107,24 @@ func TestBatchIsBounded(t *testing.T) {
 		require.LessOrEqual(t, released, uint64(node.MaxHeld+node.MaxUnwrap))
 		sleep(deadline)
 		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropNextHop: hosts * node.SenderShare})
+	})
+}
+
+// TestMemoryIsBounded, however large the packets are that fill a queue.
+func TestMemoryIsBounded(t *testing.T) {
+	if instrumented {
+		t.Skip("much memory; nothing here is concurrent that is not so in TestFullPeerQueueDrops")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		n, _, service := flooding(t, sphinx.Params{MaxHops: 2, PayloadSize: sphinx.MaxPayloadSize}, immediate)
+		n.Stop(1)
+		room := node.MaxMemory / n.Params.PacketSize()
+		require.Less(t, room, node.OutQueue)
+		service.to, service.times = n.Mixes[1].Hop().Address, room+1000
+		send(t, n.Link("alice", nil, 0), wrap(t, n, "flood", "", 0))
+		synctest.Wait()
+		lost := n.Mixes[0].Counts().Dropped[node.DropPeerQueue]
+		require.InDelta(t, 1000, lost, 100, "beside those in the queue some are in other places")
+		require.Len(t, n.Mixes[0].Counts().Dropped, 1)
 	})
 }

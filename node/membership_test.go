@@ -127,7 +127,7 @@ func TestRestartedNodeIsReached(t *testing.T) {
 		n.Start(1)
 		for i := range 3 {
 			send(t, alice, wrap(t, n, "inbox", fmt.Sprint("later ", i), 0, 1))
-			sleep(time.Minute)
+			sleep(time.Second)
 		}
 		got := box.sorted()
 		require.Contains(t, got, "later 1")
