@@ -37,11 +37,17 @@ func (m *mailboxes) subscribe(frame []byte, deliver func(*mailbox)) *mailbox {
 	return box
 }
 
-// find returns the queue of a client's mailbox, or nil.
-func (m *mailboxes) find(client string) chan<- *packet {
+// offer gives the reply p to its client's mailbox, or drops it. It holds the lock meanwhile, so that nothing comes into
+// a mailbox that was closed and emptied.
+func (m *mailboxes) offer(n *Node, p *packet) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.open[client]
+	queue, open := m.open[string(p.layer.Client)]
+	if !open {
+		n.drop(p, DropNoClient)
+		return
+	}
+	n.offer(queue, p, DropClientQueue)
 }
 
 // close ends a mailbox and waits for its delivery to end.

@@ -221,12 +221,7 @@ func (n *Node) release(p *packet, peers *peers) {
 	case sphinx.Exit:
 		n.offer(n.exits, p, DropServiceQueue)
 	case sphinx.Reply:
-		box := n.boxes.find(string(p.layer.Client))
-		if box == nil {
-			n.drop(p, DropNoClient)
-			return
-		}
-		n.offer(box, p, DropClientQueue)
+		n.boxes.offer(n, p)
 	}
 }
 
