@@ -25,27 +25,27 @@ func (c *Client) paths(service string) (out, back []*directory.Descriptor, err e
 	return choose(view, gateway, c.cfg.Hops, service)
 }
 
-// choose returns two random paths of n mixes, none of them twice on one: out from the gateway to a last hop that offers
-// the service, back from anywhere but that last hop to the gateway.
+// choose returns two random paths of n mixes, none of them twice on one: out from the gateway, which is one of the view's
+// own descriptors, to a last hop that offers the service, back from anywhere but that last hop to the gateway.
 func choose(view *directory.View, gateway *directory.Descriptor, n int, service string) (out, back []*directory.Descriptor, err error) {
 	if len(view.Nodes) <= n {
 		return nil, nil, tooSmall(view, n)
 	}
-	others := slices.DeleteFunc(slices.Clone(view.Nodes), func(d *directory.Descriptor) bool { return d.ID() == gateway.ID() })
-	var exits []*directory.Descriptor
-	var services []string
-	for _, d := range others {
-		services = append(services, d.Services...)
-		if slices.Contains(d.Services, service) {
-			exits = append(exits, d)
-		}
+	without := func(nodes []*directory.Descriptor, not *directory.Descriptor) []*directory.Descriptor {
+		return slices.DeleteFunc(nodes, func(d *directory.Descriptor) bool { return d == not })
 	}
+	others := without(slices.Clone(view.Nodes), gateway)
+	exits := without(view.WithService(service), gateway)
 	if len(exits) == 0 {
+		var services []string
+		for _, d := range others {
+			services = append(services, d.Services...)
+		}
 		slices.Sort(services)
 		return nil, nil, fmt.Errorf("%w: %q; there is: %s", ErrNoService, service, strings.Join(slices.Compact(services), ", "))
 	}
 	exit := exits[below(len(exits))]
-	others = slices.DeleteFunc(others, func(d *directory.Descriptor) bool { return d == exit })
+	others = without(others, exit)
 	out = slices.Concat([]*directory.Descriptor{gateway}, some(others, n-2), []*directory.Descriptor{exit})
 	back = append(some(others, n-1), gateway)
 	return out, back, nil

@@ -26,8 +26,8 @@ import (
 // Handler is what happens to a payload at its last hop.
 type Handler interface {
 	// Handle takes one message, which belongs to the handler until it returns. A node calls all its handlers one after the
-	// other, so none may wait for long. Packets given to send go out with a
-	// later batch, to the hop that their first address names. An error is counted and goes nowhere else.
+	// other, so none may wait for long. Packets given to send go out with a later batch, to the hop that their first
+	// address names. An error is counted and goes nowhere else.
 	Handle(ctx context.Context, message []byte, send func(first sphinx.Address, packet []byte)) error
 }
 

@@ -22,15 +22,19 @@ func (w *keptWriter) Write(p []byte) (int, error) {
 }
 
 // readAll reads from until its end, or until ctx ends; then what reads goes on until the process ends.
-func readAll(ctx context.Context, from io.Reader) (all []byte, err error) {
-	done := make(chan struct{})
+func readAll(ctx context.Context, from io.Reader) ([]byte, error) {
+	type result struct {
+		all []byte
+		err error
+	}
+	done := make(chan result, 1)
 	go func() {
-		defer close(done)
-		all, err = io.ReadAll(from)
+		all, err := io.ReadAll(from)
+		done <- result{all, err}
 	}()
 	select {
-	case <-done:
-		return all, err
+	case read := <-done:
+		return read.all, read.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
