@@ -22,8 +22,8 @@ const maxReason = 512 // bytes of a directory's answer that are read for its fir
 // Client asks one directory. Its fields must not be changed after the first call. It is safe for concurrent use and
 // must not be copied.
 type Client struct {
-	// URL is where the directory is: "http://host:port" or "https://…", required.
-	URL string
+	// URLs are where the directory's servers are, each "http://host:port" or "https://…"; at least one.
+	URLs []string
 
 	// Key is the directory's public key, required.
 	Key ed25519.PublicKey
@@ -101,7 +101,7 @@ func (c *Client) accept(before, got *fetched) (*View, error) {
 }
 
 // Register hands the directory a descriptor as SignDescriptor returns it. One that takes the place of another must
-// expire later; the same one again is no error. The error wraps ErrRefused and says in the directory's words why, or
+// have a higher version; the same one again is no error. The error wraps ErrRefused and says in the directory's words why, or
 // wraps ErrNoAnswer and its cause.
 func (c *Client) Register(ctx context.Context, signed []byte) error {
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
@@ -117,13 +117,13 @@ func (c *Client) Register(ctx context.Context, signed []byte) error {
 }
 
 func (c *Client) do(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
-	base, err := url.Parse(c.URL)
+	base, err := url.Parse(c.URLs[0])
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil {
-		return nil, fmt.Errorf("the directory's URL %q is not of the form http://host:port", c.URL)
+		return nil, fmt.Errorf("the directory's URL %q is not of the form http://host:port", c.URLs[0])
 	}
 	request, err := http.NewRequestWithContext(ctx, method, base.JoinPath(path).String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("directory %s: %w", c.URL, err)
+		return nil, fmt.Errorf("directory %s: %w", c.URLs[0], err)
 	}
 	request.Header = header
 	client := c.HTTP
@@ -167,9 +167,9 @@ func (c *Client) noAnswer(ctx context.Context, cause error) error {
 		cause = request.Err
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return fmt.Errorf("directory %s: %w", c.URL, cause)
+		return fmt.Errorf("directory %s: %w", c.URLs[0], cause)
 	}
-	return fmt.Errorf("directory %s %w: is it running, and is this its address? (%w)", c.URL, ErrNoAnswer, cause)
+	return fmt.Errorf("directory %s %w: is it running, and is this its address? (%w)", c.URLs[0], ErrNoAnswer, cause)
 }
 
 func (c *Client) distrust(err error) error {
@@ -181,7 +181,7 @@ func (c *Client) distrust(err error) error {
 	case errors.Is(err, ErrExpired):
 		advice = ": are the clocks right, here and there?"
 	}
-	return fmt.Errorf("directory %s: %w%s", c.URL, err, advice)
+	return fmt.Errorf("directory %s: %w%s", c.URLs[0], err, advice)
 }
 
 // refusal says in one line of visible characters why answer is not what was asked for.
@@ -197,5 +197,5 @@ func (c *Client) refusal(answer *http.Response, what string) error {
 	if reason == "" || answer.StatusCode/100 == 3 {
 		reason = fmt.Sprintf("it answers %d %s, is this the address of a directory?", answer.StatusCode, http.StatusText(answer.StatusCode))
 	}
-	return fmt.Errorf("directory %s %w %s: %s", c.URL, ErrRefused, what, reason)
+	return fmt.Errorf("directory %s %w %s: %s", c.URLs[0], ErrRefused, what, reason)
 }

@@ -22,7 +22,7 @@ func pretend(t *testing.T, answer http.HandlerFunc) (*Client, *clock) {
 	host := httptest.NewServer(answer)
 	t.Cleanup(host.Close)
 	now := newClock()
-	return &Client{URL: host.URL, Key: public(directoryKey), Now: now.Now}, now
+	return &Client{URLs: []string{host.URL}, Key: public(directoryKey), Now: now.Now}, now
 }
 
 // showing answers with what view points to at the time.
@@ -83,7 +83,7 @@ func TestClientKeepsTheNewerOfTwoAnswers(t *testing.T) {
 		require.NoError(t, err)
 		return &fetched{v, sha256.Sum256(b)}
 	}
-	client := &Client{Now: newClock().Now}
+	client := &Client{URLs: []string{"http://directory.invalid"}, Now: newClock().Now}
 	sixth := view(6)
 	got, err := client.accept(nil, sixth)
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ func TestClientRefusesTheViewOfAnotherDirectory(t *testing.T) {
 	_, err := client.Fetch(t.Context())
 	require.ErrorIs(t, err, ErrSignature)
 	require.ErrorContains(t, err, "is the directory's key the right one?")
-	require.ErrorContains(t, err, client.URL)
+	require.ErrorContains(t, err, client.URLs[0])
 
 	client.Key = nil
 	_, err = client.Fetch(t.Context())
@@ -179,7 +179,7 @@ func TestRefusalComesInTheDirectorysWords(t *testing.T) {
 	now.advance(time.Hour)
 	err := client.Register(t.Context(), signed(t, 1, describe(1)))
 	require.ErrorIs(t, err, ErrRefused)
-	require.EqualError(t, err, "directory "+client.URL+" refuses the descriptor: "+
+	require.EqualError(t, err, "directory "+client.URLs[0]+" refuses the descriptor: "+
 		"expired: the descriptor was good until 2026-01-01T13:00:00Z, and now is 2026-01-01T13:00:00Z")
 }
 
@@ -189,7 +189,7 @@ func TestReasonIsOneShortVisibleLine(t *testing.T) {
 		w.Write([]byte("\x1b[31mshort\x00 and\xff stout\r\nlevel=ERROR msg=forged\n"))
 	})
 	err := client.Register(t.Context(), nil)
-	require.EqualError(t, err, "directory "+client.URL+" refuses the descriptor: [31mshort and stout")
+	require.EqualError(t, err, "directory "+client.URLs[0]+" refuses the descriptor: [31mshort and stout")
 
 	client, _ = pretend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
@@ -249,7 +249,7 @@ func TestDirectoryThatIsNotThereIsNamed(t *testing.T) {
 	host := httptest.NewServer(http.NotFoundHandler())
 	url := host.URL
 	host.Close()
-	client := &Client{URL: url, Key: public(directoryKey)}
+	client := &Client{URLs: []string{url}, Key: public(directoryKey)}
 	_, err := client.Fetch(t.Context())
 	require.ErrorIs(t, err, ErrNoAnswer)
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
@@ -285,7 +285,7 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 
 func TestUnusableURLIsRefused(t *testing.T) {
 	for _, url := range []string{"", "127.0.0.1:8080", "localhost:8080", "ftp://host:1", "http://", "http://u:p@host:1", "http://host:1\n"} {
-		_, err := (&Client{URL: url, Key: public(directoryKey)}).Fetch(t.Context())
+		_, err := (&Client{URLs: []string{url}, Key: public(directoryKey)}).Fetch(t.Context())
 		require.ErrorContains(t, err, "http://host:port", "%q", url)
 		require.ErrorContains(t, err, strconv.Quote(url))
 	}
@@ -298,7 +298,7 @@ func TestClientUsesTheGivenHTTP(t *testing.T) {
 	go host.Serve(ln)
 	defer host.Close()
 	client := &Client{
-		URL: "http://directory.invalid/", Key: public(directoryKey), Now: now.Now,
+		URLs: []string{"http://directory.invalid/"}, Key: public(directoryKey), Now: now.Now,
 		HTTP: &http.Client{Transport: &http.Transport{DialContext: ln.dial}},
 	}
 	_, err := client.Fetch(t.Context())

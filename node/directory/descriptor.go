@@ -20,7 +20,7 @@ const (
 	MaxEvidenceSize = 16 << 10
 
 	// MaxDescriptorSize is the size of the largest signed descriptor.
-	MaxDescriptorSize = ed25519.SignatureSize + ed25519.PublicKeySize + timeSize + 32 + // params
+	MaxDescriptorSize = ed25519.SignatureSize + ed25519.PublicKeySize + 8 + timeSize + 32 + // version, expires, network
 		1 + MaxAddressSize + 1 + MaxEpochKeys*epochKeySize + 2 + MaxServices*(1+MaxServiceSize) + 2 + MaxEvidenceSize
 )
 
@@ -39,7 +39,8 @@ type Descriptor struct {
 	Keys     []EpochKey        // that the node opens packets with: 1 to MaxEpochKeys, by ascending epoch
 	Services []string          // offered at the last hop: up to MaxServices names of 1 to MaxServiceSize visible ASCII characters, sorted
 	Evidence []byte            // that binds the keys to a machine: up to MaxEvidenceSize bytes, opaque here
-	Params   [32]byte          // ParamsHash of the network that the node is set up for
+	Network  [32]byte          // Hash of the network that the node is set up for
+	Version  uint64            // higher in each descriptor than in all that the node signed before
 	Expires  time.Time         // from when on the descriptor is worth nothing; in whole seconds
 }
 
@@ -48,6 +49,16 @@ type Descriptor struct {
 type EpochKey struct {
 	Epoch uint64
 	Key   sphinx.PublicKey
+}
+
+// Key returns the mix key of an epoch, and whether the node has one.
+func (d *Descriptor) Key(epoch uint64) (sphinx.PublicKey, bool) {
+	for _, k := range d.Keys {
+		if k.Epoch == epoch {
+			return k.Key, true
+		}
+	}
+	return sphinx.PublicKey{}, false
 }
 
 // ID returns the node's name in routing blocks.
@@ -118,8 +129,9 @@ func (d *Descriptor) expired(now time.Time) bool { return !now.Before(d.Expires)
 func (d *Descriptor) encode() []byte {
 	b := cryptobyte.NewBuilder(make([]byte, 0, 512))
 	b.AddBytes(d.Identity)
+	b.AddUint64(d.Version)
 	b.AddUint64(uint64(d.Expires.Unix()))
-	b.AddBytes(d.Params[:])
+	b.AddBytes(d.Network[:])
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(d.Address)) })
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) {
 		for _, k := range d.Keys {
@@ -144,7 +156,7 @@ func decodeDescriptor(body []byte) (*Descriptor, error) {
 		expires                           uint64
 		address, keys, services, evidence cryptobyte.String
 	)
-	if !s.CopyBytes(d.Identity) || !s.ReadUint64(&expires) || !s.CopyBytes(d.Params[:]) ||
+	if !s.CopyBytes(d.Identity) || !s.ReadUint64(&d.Version) || !s.ReadUint64(&expires) || !s.CopyBytes(d.Network[:]) ||
 		!s.ReadUint8LengthPrefixed(&address) || !s.ReadUint8LengthPrefixed(&keys) ||
 		!s.ReadUint16LengthPrefixed(&services) || !s.ReadUint16LengthPrefixed(&evidence) || !s.Empty() {
 		return nil, fmt.Errorf("%w: its fields are not as long as it is", ErrDescriptor)

@@ -26,15 +26,15 @@
 // Numbers are big-endian, times are seconds since 1970, and [n] stands before what has a length of n bytes. A signature
 // is Ed25519 over the context, its closing zero byte, and everything that stands behind the signature.
 //
-//	descriptor = signature(64) ‖ identity(32) ‖ expires(8) ‖ params(32) ‖ [1] address ‖ [1] keys ‖ [2] services ‖ [2] evidence
+//	descriptor = signature(64) ‖ identity(32) ‖ version(8) ‖ expires(8) ‖ hash(32) ‖ [1] address ‖ [1] keys ‖ [2] services ‖ [2] evidence
 //	             context "sphinxmix descriptor v1", by the identity
 //	keys       = (epoch(8) ‖ key(32)) one to three times, epochs ascending
 //	services   = ([1] name) up to sixteen times, in ascending order of bytes
 //	view       = signature(64) ‖ version(8) ‖ published(8) ‖ expires(8) ‖ network ‖ [3] nodes
 //	             context "sphinxmix view v1", by the directory
-//	network    = MaxHops(1) ‖ PayloadSize(4) ‖ number of the key schedule(1)
+//	network    = MaxHops(1) ‖ PayloadSize(4) ‖ number of the key schedule(1) ‖ epoch in s(4) ‖ mean delay in ms(4)
 //	nodes      = ([2] descriptor) any number of times, in ascending order of node ids
-//	params     = SHA-256("sphinxmix params v1" ‖ 0x00 ‖ network)
+//	hash       = SHA-256("sphinxmix network v1" ‖ 0x00 ‖ network)
 //	node id    = the first 12 bytes of SHA-256("sphinxmix node id v1" ‖ 0x00 ‖ identity)
 //
 // # HTTP
@@ -50,7 +50,7 @@ package directory
 // over a text that starts with spaces, one of a certificate over a text that starts with a DER sequence.
 const (
 	nodeIDContext     = "sphinxmix node id v1\x00"
-	paramsContext     = "sphinxmix params v1\x00"
+	networkContext    = "sphinxmix network v1\x00"
 	descriptorContext = "sphinxmix descriptor v1\x00"
 	viewContext       = "sphinxmix view v1\x00"
 )

@@ -10,6 +10,7 @@ var (
 	ErrSignature        = errors.New("wrong signature")
 	ErrExpired          = errors.New("expired")
 	ErrInsecureSchedule = errors.New("the network uses the insecure key schedule 0, with which every packet can be traced")
+	ErrNetwork          = errors.New("impossible network")
 	ErrOtherNetwork     = errors.New("the node is set up for a network with other parameters")
 	ErrOlder            = errors.New("older than what is known already")
 )

@@ -86,7 +86,7 @@ func checkView(t *testing.T, b []byte) {
 	if err != nil {
 		return
 	}
-	require.NoError(t, v.Params.Validate())
+	require.NoError(t, v.Network.Validate())
 	require.True(t, v.Expires.After(start))
 	body := cryptobyte.String(b[ed25519.SignatureSize:])
 	nodes, err := splitNodes(body[viewNodesAt:])

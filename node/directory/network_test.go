@@ -1,11 +1,6 @@
 package directory
 
 import (
-	"bytes"
-	"crypto/ed25519"
-	"net/http/httptest"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,88 +9,118 @@ import (
 	"sphinxmix.example/sphinx"
 )
 
-var (
-	network = sphinx.Params{MaxHops: 5, PayloadSize: 1024}
-	start   = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-)
-
-func identity(n byte) ed25519.PrivateKey {
-	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
-}
-
-var directoryKey = identity(200)
-
-func public(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(ed25519.PublicKey) }
-
-func mixKey(n byte) (key sphinx.PublicKey) {
-	copy(key[:], bytes.Repeat([]byte{n + 2}, sphinx.KeySize))
-	return key
-}
-
-// describe returns a descriptor of node n that is good for an hour from start.
-func describe(n byte) Descriptor {
-	return Descriptor{
-		Identity: public(identity(n)),
-		Address:  "mix.example:4000",
-		Keys:     []EpochKey{{Epoch: 7, Key: mixKey(n)}},
-		Services: []string{"echo"},
-		Params:   ParamsHash(network),
-		Expires:  start.Add(time.Hour),
+func TestNetworkHashTellsNetworksApart(t *testing.T) {
+	seen := map[[32]byte]string{}
+	for name, change := range map[string]func(*Network){
+		"itself":            func(*Network) {},
+		"more hops":         func(n *Network) { n.MaxHops = 6 },
+		"a byte more":       func(n *Network) { n.PayloadSize = 1025 },
+		"the most bytes":    func(n *Network) { n.PayloadSize = 65536 },
+		"the other keys":    func(n *Network) { n.Schedule++ },
+		"a longer epoch":    func(n *Network) { n.Epoch += time.Second },
+		"no delay":          func(n *Network) { n.MeanDelay = 0 },
+		"the longest delay": func(n *Network) { n.MeanDelay = MaxMeanDelay.Truncate(time.Millisecond) },
+	} {
+		n := network
+		change(&n)
+		hash := n.Hash()
+		require.NotContains(t, seen, hash, "%s is the same as %s", name, seen[hash])
+		seen[hash] = name
+		require.Equal(t, hash, n.Hash())
 	}
 }
 
-func signed(t testing.TB, n byte, d Descriptor) []byte {
-	t.Helper()
-	b, err := SignDescriptor(identity(n), d)
+func TestEpochsAreCountedFrom1970(t *testing.T) {
+	n := network
+	for _, c := range []struct {
+		length time.Duration
+		at     int64 // seconds since 1970
+		want   uint64
+	}{
+		{time.Hour, -1, 0},
+		{time.Hour, 0, 0},
+		{time.Hour, 3599, 0},
+		{time.Hour, 3600, 1},
+		{time.Second, 1767268800, 1767268800},
+		{MaxEpoch, 1767268800, 2922},
+	} {
+		n.Epoch = c.length
+		require.Equal(t, c.want, n.EpochAt(time.Unix(c.at, 0)), "%d s in epochs of %v", c.at, c.length)
+	}
+	n.Epoch = time.Hour
+	begins := time.Unix(490908*3600, 0)
+	require.Equal(t, uint64(490907), n.EpochAt(begins.Add(-1)))
+	require.Equal(t, uint64(490908), n.EpochAt(begins.In(time.FixedZone("", 1800))), "epochs do not depend on a time zone")
+}
+
+func TestImpossibleNetworksAreRefused(t *testing.T) {
+	require.NoError(t, network.Validate())
+	for name, c := range map[string]struct {
+		spoil func(*Network)
+		want  error
+	}{
+		"no hops":              {func(n *Network) { n.MaxHops = 0 }, sphinx.ErrParams},
+		"insecure schedule":    {func(n *Network) { n.Schedule++ }, ErrInsecureSchedule},
+		"no epoch":             {func(n *Network) { n.Epoch = 0 }, ErrNetwork},
+		"negative epoch":       {func(n *Network) { n.Epoch = -time.Hour }, ErrNetwork},
+		"epoch too short":      {func(n *Network) { n.Epoch = time.Second / 2 }, ErrNetwork},
+		"epoch in halves":      {func(n *Network) { n.Epoch = 3 * time.Second / 2 }, ErrNetwork},
+		"epoch too long":       {func(n *Network) { n.Epoch = MaxEpoch + time.Second }, ErrNetwork},
+		"negative delay":       {func(n *Network) { n.MeanDelay = -time.Millisecond }, ErrNetwork},
+		"delay in nanoseconds": {func(n *Network) { n.MeanDelay = time.Millisecond + 1 }, ErrNetwork},
+		"delay too long":       {func(n *Network) { n.MeanDelay = MaxMeanDelay.Truncate(time.Millisecond) + time.Millisecond }, ErrNetwork},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := network
+			c.spoil(&n)
+			require.ErrorIs(t, n.Validate(), c.want)
+		})
+	}
+	for _, n := range []Network{
+		{Params: network.Params, Epoch: time.Second},
+		{Params: network.Params, Epoch: MaxEpoch, MeanDelay: MaxMeanDelay.Truncate(time.Millisecond)},
+	} {
+		require.NoError(t, n.Validate())
+	}
+}
+
+// A network comes back from a view as the directory was told it.
+func TestViewCarriesTheWholeNetwork(t *testing.T) {
+	header := headerOf(1)
+	header.Network = Network{
+		Params: sphinx.Params{MaxHops: 50, PayloadSize: 65536}, Epoch: MaxEpoch, MeanDelay: MaxMeanDelay.Truncate(time.Millisecond),
+	}
+	v, err := parse(sign(directoryKey, viewContext, header.encode(nil)))
 	require.NoError(t, err)
-	return b
+	require.Equal(t, header.Network, v.Network)
 }
 
-// resign signs d as it is, whatever is wrong with it.
-func resign(n byte, d Descriptor) []byte { return sign(identity(n), descriptorContext, d.encode()) }
-
-// viewOf returns a signed view, good for an hour from start, with the descriptors in the order of their ids.
-func viewOf(version uint64, descriptors ...[]byte) []byte {
-	slices.SortFunc(descriptors, func(a, b []byte) int { return compare(idIn(a), idIn(b)) })
-	return sign(directoryKey, viewContext, headerOf(version).encode(descriptors))
+func TestViewWithAnImpossibleEpochIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(body []byte){
+		"no epoch":             func(body []byte) { clear(body[epochAt:][:4]) },
+		"an epoch of 2³² s":    func(body []byte) { copy(body[epochAt:], "\xff\xff\xff\xff") },
+		"a mean delay of days": func(body []byte) { copy(body[epochAt+4:], "\xff\xff\xff\xff") },
+	} {
+		body := headerOf(1).encode(nil)
+		spoil(body)
+		_, err := parse(sign(directoryKey, viewContext, body))
+		require.ErrorIs(t, err, ErrNetwork, name)
+	}
 }
 
-func headerOf(version uint64) *View {
-	return &View{Version: version, Published: start, Expires: start.Add(time.Hour), Params: network}
-}
+// epochAt is where the epoch stands in the body of a view.
+const epochAt = 8 + timeSize + timeSize + 1 + 4 + 1
 
-func idIn(signed []byte) NodeID {
-	return NodeIDOf(signed[ed25519.SignatureSize:][:ed25519.PublicKeySize])
-}
-
-// clock is a time that only the test moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: start} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// serve runs a directory on loopback and returns it with a client of it, both on one clock.
-func serve(t *testing.T, cfg ServerConfig) (*Server, *Client, *clock) {
-	t.Helper()
-	now := newClock()
-	cfg.Key, cfg.Params, cfg.Now = directoryKey, network, now.Now
-	s, err := NewServer(cfg)
-	require.NoError(t, err)
-	host := httptest.NewServer(s)
-	t.Cleanup(host.Close)
-	return s, &Client{URL: host.URL, Key: public(directoryKey), Now: now.Now}, now
+func TestDescriptorKnowsItsKeysByEpoch(t *testing.T) {
+	d := describe(1)
+	d.Keys = []EpochKey{{6, mixKey(1)}, {7, mixKey(2)}, {8, mixKey(3)}}
+	for epoch, want := range map[uint64]byte{6: 1, 7: 2, 8: 3} {
+		key, ok := d.Key(epoch)
+		require.True(t, ok)
+		require.Equal(t, mixKey(want), key)
+	}
+	_, ok := d.Key(9)
+	require.False(t, ok)
+	_, ok = d.Key(7 + 256)
+	require.False(t, ok, "epochs are alike mod 256 only in routing blocks")
 }

@@ -13,21 +13,19 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"sphinxmix.example/sphinx"
 )
 
 // MaxDescriptorLifetime is how far ahead a descriptor may expire when it is registered.
 const MaxDescriptorLifetime = 7 * 24 * time.Hour
 
-// ServerConfig holds what [NewServer] needs to know. Key and Params are required; a zero in any other field means its
+// ServerConfig holds what [NewServer] needs to know. Key and Network are required; a zero in any other field means its
 // default.
 type ServerConfig struct {
 	// Key signs the views. Its public half is what clients are given.
 	Key ed25519.PrivateKey
 
-	// Params are those of the network, and never with the insecure key schedule.
-	Params sphinx.Params
+	// Network is what the directory is for.
+	Network Network
 
 	// Lifetime is how long a view is good for, rounded down to the second; at least 2 s. A view is signed anew when half
 	// of that has gone. 1 h if zero.
@@ -47,7 +45,7 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if err := checkPrivate(c.Key); err != nil {
 		return c, err
 	}
-	if err := checkParams(c.Params); err != nil {
+	if err := c.Network.Validate(); err != nil {
 		return c, err
 	}
 	if c.Lifetime == 0 {
@@ -74,9 +72,9 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 // Server is a directory, in memory: an [http.Handler] to be served at the root of its host, by an [http.Server] that has
 // timeouts. It is safe for concurrent use and starts nothing of its own.
 type Server struct {
-	cfg    ServerConfig
-	params [32]byte // ParamsHash of cfg.Params
-	mux    *http.ServeMux
+	cfg  ServerConfig
+	hash [32]byte // of cfg.Network
+	mux  *http.ServeMux
 
 	mu      sync.Mutex        // guards what follows
 	nodes   map[NodeID]listed // registered, and dropped some time after they expire
@@ -98,7 +96,7 @@ type publication struct {
 	tag    string // entity tag (RFC 9110 §8.8.3)
 }
 
-// NewServer returns a directory without nodes. The error wraps ErrKey, ErrInsecureSchedule or sphinx.ErrParams, or says
+// NewServer returns a directory without nodes. The error wraps ErrKey, ErrNetwork, ErrInsecureSchedule or sphinx.ErrParams, or says
 // what else is wrong with cfg.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	cfg, err := cfg.withDefaults()
@@ -106,11 +104,11 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg:    cfg,
-		params: ParamsHash(cfg.Params),
-		mux:    http.NewServeMux(),
-		nodes:  make(map[NodeID]listed),
-		size:   viewHeaderSize,
+		cfg:   cfg,
+		hash:  cfg.Network.Hash(),
+		mux:   http.NewServeMux(),
+		nodes: make(map[NodeID]listed),
+		size:  viewHeaderSize,
 	}
 	s.mux.HandleFunc("POST "+descriptorPath, s.serveRegistration)
 	s.mux.HandleFunc("GET "+viewPath, s.serveView)
@@ -125,8 +123,8 @@ func (s *Server) register(signed []byte) error {
 	switch {
 	case err != nil:
 		return err
-	case d.Params != s.params:
-		return fmt.Errorf("%w: here a packet has up to %d hops and a payload of %d bytes", ErrOtherNetwork, s.cfg.Params.MaxHops, s.cfg.Params.PayloadSize)
+	case d.Network != s.hash:
+		return fmt.Errorf("%w: here a packet has up to %d hops and a payload of %d bytes", ErrOtherNetwork, s.cfg.Network.MaxHops, s.cfg.Network.PayloadSize)
 	case d.Expires.After(now.Add(MaxDescriptorLifetime)):
 		return fmt.Errorf("%w: at most %s from now, which is %s here", ErrLifetime, MaxDescriptorLifetime, stamp(now))
 	}
@@ -141,8 +139,8 @@ func (s *Server) register(signed []byte) error {
 			return ErrTaken
 		case bytes.Equal(held.signed, signed):
 			return nil
-		case !d.Expires.After(held.Expires):
-			return fmt.Errorf("%w: the descriptor held expires at %s, a new one must expire later", ErrOlder, stamp(held.Expires))
+		case d.Version <= held.Version:
+			return fmt.Errorf("%w: the descriptor held has version %d, a new one must have a higher one", ErrOlder, held.Version)
 		}
 	}
 	if !s.fits(id, signed) {
@@ -204,7 +202,7 @@ func (s *Server) publish() *publication {
 		Version:   s.nextVersion(now),
 		Published: published,
 		Expires:   published.Add(s.cfg.Lifetime),
-		Params:    s.cfg.Params,
+		Network:   s.cfg.Network,
 	}
 	descriptors := make([][]byte, 0, len(s.nodes))
 	for _, id := range slices.SortedFunc(maps.Keys(s.nodes), compare) {

@@ -32,7 +32,7 @@ func ask(t *testing.T, method, url string, body []byte, header ...string) (*http
 }
 
 func TestNewServerRefuses(t *testing.T) {
-	good := ServerConfig{Key: directoryKey, Params: network}
+	good := ServerConfig{Key: directoryKey, Network: network}
 	_, err := NewServer(good)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
@@ -40,8 +40,9 @@ func TestNewServerRefuses(t *testing.T) {
 		want  error
 	}{
 		"no key":              {func(c *ServerConfig) { c.Key = nil }, ErrKey},
-		"no parameters":       {func(c *ServerConfig) { c.Params = sphinx.Params{} }, sphinx.ErrParams},
-		"insecure schedule":   {func(c *ServerConfig) { c.Params.Schedule++ }, ErrInsecureSchedule},
+		"no network":          {func(c *ServerConfig) { c.Network = Network{} }, sphinx.ErrParams},
+		"no epoch":            {func(c *ServerConfig) { c.Network.Epoch = 0 }, ErrNetwork},
+		"insecure schedule":   {func(c *ServerConfig) { c.Network.Schedule++ }, ErrInsecureSchedule},
 		"lifetime too short":  {func(c *ServerConfig) { c.Lifetime = 2*time.Second - 1 }, nil},
 		"lifetime negative":   {func(c *ServerConfig) { c.Lifetime = -time.Hour }, nil},
 		"negative node limit": {func(c *ServerConfig) { c.MaxNodes = -1 }, nil},
@@ -66,7 +67,7 @@ func TestRegisteredNodesAreInTheView(t *testing.T) {
 	}
 	v, err := client.Fetch(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, network, v.Params)
+	require.Equal(t, network, v.Network)
 	require.Len(t, v.Nodes, 5)
 	for n := byte(1); n <= 5; n++ {
 		require.Equal(t, describe(n), *mustNode(t, v, n))
@@ -79,12 +80,13 @@ func TestRefusalsHaveAStatusAndOneLine(t *testing.T) {
 	require.NoError(t, client.Register(t.Context(), signed(t, 2, describe(2))))
 	before := s.publish()
 
-	sameSecond := describe(1)
-	sameSecond.Address = "elsewhere.example:4000"
+	sameVersion := describe(1)
+	sameVersion.Address = "elsewhere.example:4000"
 	older := describe(1)
-	older.Expires = older.Expires.Add(-time.Second)
+	older.Version--
+	older.Expires = older.Expires.Add(time.Second)
 	otherNetwork := describe(1)
-	otherNetwork.Params[0] ^= 1
+	otherNetwork.Network[0] ^= 1
 	expired := describe(1)
 	expired.Expires = now.Now()
 	endless := describe(1)
@@ -103,14 +105,14 @@ func TestRefusalsHaveAStatusAndOneLine(t *testing.T) {
 		"another network":     {resign(1, otherNetwork), 422, "up to 5 hops and a payload of 1024 bytes"},
 		"expired":             {resign(1, expired), 422, "good until 2026-01-01T12:00:00Z"},
 		"good for too long":   {resign(1, endless), 422, "at most 168h0m0s"},
-		"older":               {resign(1, older), 409, "must expire later"},
-		"as old, but another": {resign(1, sameSecond), 409, "must expire later"},
+		"older":               {resign(1, older), 409, "must have a higher one"},
+		"as old, but another": {resign(1, sameVersion), 409, "must have a higher one"},
 		"one too many":        {resign(3, describe(3)), 503, "no room"},
-		"too large":           {make([]byte, MaxDescriptorSize+1), 413, "18949 bytes"},
-		"much too large":      {make([]byte, 1<<20), 413, "18949 bytes"},
+		"too large":           {make([]byte, MaxDescriptorSize+1), 413, "18957 bytes"},
+		"much too large":      {make([]byte, 1<<20), 413, "18957 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, text := ask(t, http.MethodPost, client.URL+"/v1/descriptor", c.body)
+			answer, text := ask(t, http.MethodPost, client.URLs[0]+"/v1/descriptor", c.body)
 			require.Equal(t, c.status, answer.StatusCode)
 			require.Contains(t, text, c.says)
 			require.Equal(t, 1, strings.Count(text, "\n"))
@@ -120,12 +122,13 @@ func TestRefusalsHaveAStatusAndOneLine(t *testing.T) {
 	require.Same(t, before, s.publish(), "a refused descriptor changed the view")
 }
 
-func TestOnlyALaterDescriptorReplacesANode(t *testing.T) {
+func TestOnlyAHigherVersionReplacesANode(t *testing.T) {
 	_, client, _ := serve(t, ServerConfig{})
 	first := describe(1)
 	moved := describe(1)
 	moved.Address = "moved.example:4000"
-	moved.Expires = moved.Expires.Add(time.Second)
+	moved.Version++
+	moved.Expires = moved.Expires.Add(-time.Second)
 	require.NoError(t, client.Register(t.Context(), signed(t, 1, first)))
 	require.NoError(t, client.Register(t.Context(), signed(t, 1, moved)))
 	require.ErrorIs(t, client.Register(t.Context(), signed(t, 1, first)), ErrRefused)
@@ -139,6 +142,7 @@ func TestAnOldDescriptorStaysOldAfterTheNodeExpired(t *testing.T) {
 	_, client, now := serve(t, ServerConfig{MaxNodes: 1})
 	first, last := describe(1), describe(1)
 	first.Expires, last.Expires = start.Add(time.Minute), start.Add(2*time.Minute)
+	last.Version++
 	require.NoError(t, client.Register(t.Context(), signed(t, 1, first)))
 	require.NoError(t, client.Register(t.Context(), signed(t, 1, last)))
 	now.advance(2 * time.Minute)
@@ -153,8 +157,8 @@ func TestAnotherIdentityDoesNotTakeANodeID(t *testing.T) {
 	holder := describe(2)
 	s.nodes[NodeIDOf(public(identity(1)))] = listed{&holder, signed(t, 2, holder)}
 	d := describe(1)
-	d.Expires = d.Expires.Add(time.Minute)
-	answer, text := ask(t, http.MethodPost, client.URL+"/v1/descriptor", signed(t, 1, d))
+	d.Version++
+	answer, text := ask(t, http.MethodPost, client.URLs[0]+"/v1/descriptor", signed(t, 1, d))
 	require.Equal(t, http.StatusConflict, answer.StatusCode)
 	require.Contains(t, text, ErrTaken.Error())
 }
@@ -207,7 +211,7 @@ func TestVersionsRiseAcrossARestart(t *testing.T) {
 	require.NoError(t, client.Register(t.Context(), signed(t, 1, describe(1))))
 	before := s.publish()
 	now.advance(time.Second)
-	restarted, err := NewServer(ServerConfig{Key: directoryKey, Params: network, Now: now.Now})
+	restarted, err := NewServer(ServerConfig{Key: directoryKey, Network: network, Now: now.Now})
 	require.NoError(t, err)
 	require.Greater(t, restarted.publish().Version, before.Version)
 }
@@ -242,10 +246,12 @@ func TestTheServerKnowsTheSizeOfItsView(t *testing.T) {
 		requireSize()
 	}
 	larger := full(1)
+	larger.Version = 2
 	larger.Expires = larger.Expires.Add(time.Second)
 	require.NoError(t, s.register(signed(t, 1, larger)))
 	requireSize()
 	smaller := describe(1)
+	smaller.Version = 3
 	smaller.Expires = larger.Expires.Add(time.Second)
 	require.NoError(t, s.register(signed(t, 1, smaller)))
 	requireSize()
@@ -264,14 +270,14 @@ func TestTheViewNeverOutgrowsItsLimit(t *testing.T) {
 	require.ErrorIs(t, s.register(signed(t, 3, describe(3))), ErrFull)
 
 	renewed := full(2)
-	renewed.Expires = renewed.Expires.Add(time.Second)
+	renewed.Version = 2
 	require.NoError(t, s.register(signed(t, 2, renewed)), "a node that is listed needs no more room")
 	require.Equal(t, MaxViewSize, s.size)
 	smaller := describe(2)
-	smaller.Expires = renewed.Expires.Add(time.Second)
+	smaller.Version = 3
 	require.NoError(t, s.register(signed(t, 2, smaller)))
 	larger := full(2)
-	larger.Expires = smaller.Expires.Add(time.Second)
+	larger.Version = 4
 	require.NoError(t, s.register(signed(t, 3, describe(3))))
 	require.ErrorIs(t, s.register(signed(t, 2, larger)), ErrFull, "a node that is listed grows over the limit")
 
@@ -291,7 +297,7 @@ func TestTheViewNeverOutgrowsItsLimit(t *testing.T) {
 func TestUnchangedViewIsNotSentAgain(t *testing.T) {
 	_, client, now := serve(t, ServerConfig{})
 	require.NoError(t, client.Register(t.Context(), signed(t, 1, describe(1))))
-	url := client.URL + "/v1/view"
+	url := client.URLs[0] + "/v1/view"
 	answer, body := ask(t, http.MethodGet, url, nil)
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 	require.Equal(t, "application/octet-stream", answer.Header.Get("Content-Type"))
@@ -328,7 +334,7 @@ func TestListingIsForPeople(t *testing.T) {
 	require.NoError(t, client.Register(t.Context(), signed(t, 2, bare)))
 	now.advance(10 * time.Minute)
 
-	answer, page := ask(t, http.MethodGet, client.URL+"/", nil)
+	answer, page := ask(t, http.MethodGet, client.URLs[0]+"/", nil)
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 	require.Equal(t, "text/plain; charset=utf-8", answer.Header.Get("Content-Type"))
 	t.Log("\n" + page)
@@ -343,15 +349,15 @@ func TestListingIsForPeople(t *testing.T) {
 	require.Equal(t, []string{"2"}, rows["nodes"])
 
 	now.advance(50 * time.Minute) // the view is past half its life
-	_, page = ask(t, http.MethodGet, client.URL+"/", nil)
+	_, page = ask(t, http.MethodGet, client.URLs[0]+"/", nil)
 	require.NotContains(t, page, d.ID().String())
 
 	brief := describe(3)
 	brief.Expires = now.Now().Add(time.Minute)
 	require.NoError(t, client.Register(t.Context(), signed(t, 3, brief)))
-	ask(t, http.MethodGet, client.URL+"/", nil)
+	ask(t, http.MethodGet, client.URLs[0]+"/", nil)
 	now.advance(time.Minute)
-	_, page = ask(t, http.MethodGet, client.URL+"/", nil)
+	_, page = ask(t, http.MethodGet, client.URLs[0]+"/", nil)
 	require.Regexp(t, brief.ID().String()+".*  expired\n", page)
 }
 
@@ -368,7 +374,7 @@ func TestOtherRequestsAreRefused(t *testing.T) {
 		{http.MethodGet, "/v2/view", 404},
 		{http.MethodGet, "/v1/view/", 404},
 	} {
-		answer, _ := ask(t, c.method, client.URL+c.path, nil)
+		answer, _ := ask(t, c.method, client.URLs[0]+c.path, nil)
 		require.Equal(t, c.status, answer.StatusCode, "%s %s", c.method, c.path)
 	}
 }
@@ -381,6 +387,7 @@ func TestDirectoryUnderLoad(t *testing.T) {
 		running.Go(func() {
 			for round := range rounds {
 				d := describe(n)
+				d.Version += uint64(round)
 				d.Expires = d.Expires.Add(time.Duration(round) * time.Minute)
 				b, err := SignDescriptor(identity(n), d)
 				if err == nil {

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
-
-	"sphinxmix.example/sphinx"
 )
 
 // The limits of a View.
@@ -28,13 +26,13 @@ type View struct {
 	Version   uint64        // higher in each view than in all that the directory signed before
 	Published time.Time     // in whole seconds
 	Expires   time.Time     // from when on the view is worth nothing; in whole seconds
-	Params    sphinx.Params // of all packets; valid, and never with the insecure key schedule
+	Network                 // valid
 	Nodes     []*Descriptor // whose descriptors have not expired, by ascending ID
 }
 
 // ParseView returns the view in signed, of which it keeps no part, after it has checked the directory's signature, that
 // of each node within, every limit, and that now is before the view expires. It leaves out nodes whose own descriptors
-// have expired. The error wraps ErrView, ErrKey, ErrSignature, ErrExpired, ErrInsecureSchedule or sphinx.ErrParams. Where
+// have expired. The error wraps ErrView, ErrKey, ErrSignature, ErrExpired, ErrNetwork, ErrInsecureSchedule or sphinx.ErrParams. Where
 // a node is at fault, which no honest directory lists, it wraps ErrView and what is wrong with the node.
 func ParseView(signed []byte, directoryKey ed25519.PublicKey, now time.Time) (*View, error) {
 	if err := checkIdentity(directoryKey); err != nil {
@@ -99,7 +97,7 @@ func (v *View) encode(descriptors [][]byte) []byte {
 	b.AddUint64(v.Version)
 	b.AddUint64(uint64(v.Published.Unix()))
 	b.AddUint64(uint64(v.Expires.Unix()))
-	addParams(b, v.Params)
+	v.Network.add(b)
 	b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
 		for _, d := range descriptors {
 			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(d) })
@@ -126,19 +124,19 @@ func decodeView(body []byte) (*View, error) {
 	if !publishedOK || !expiresOK || !v.Published.Before(v.Expires) {
 		return nil, fmt.Errorf("%w: published %s, expires %s", ErrView, stamp(v.Published), stamp(v.Expires))
 	}
-	if v.Params, err = readParams(&s); err != nil {
+	if v.Network, err = readNetwork(&s); err != nil {
 		return nil, err
 	}
 	if !s.ReadUint24LengthPrefixed(&nodes) || !s.Empty() {
 		return nil, fmt.Errorf("%w: its nodes are not as long as it is", ErrView)
 	}
-	if v.Nodes, err = decodeNodes(nodes, ParamsHash(v.Params)); err != nil {
+	if v.Nodes, err = decodeNodes(nodes, v.Network.Hash()); err != nil {
 		return nil, err
 	}
 	return v, nil
 }
 
-func decodeNodes(s cryptobyte.String, params [32]byte) ([]*Descriptor, error) {
+func decodeNodes(s cryptobyte.String, network [32]byte) ([]*Descriptor, error) {
 	descriptors, err := splitNodes(s)
 	if err != nil {
 		return nil, err
@@ -149,7 +147,7 @@ func decodeNodes(s cryptobyte.String, params [32]byte) ([]*Descriptor, error) {
 	)
 	for i, signed := range descriptors {
 		d, err := parseDescriptor(signed)
-		if err == nil && d.Params != params {
+		if err == nil && d.Network != network {
 			err = ErrOtherNetwork
 		}
 		if err != nil {

@@ -23,7 +23,7 @@ func TestViewRoundTrip(t *testing.T) {
 	require.Equal(t, uint64(9), v.Version)
 	require.Equal(t, start, v.Published)
 	require.Equal(t, start.Add(time.Hour), v.Expires)
-	require.Equal(t, network, v.Params)
+	require.Equal(t, network, v.Network)
 	require.Len(t, v.Nodes, 3)
 	require.True(t, slices.IsSortedFunc(v.Nodes, func(a, b *Descriptor) int { return compare(a.ID(), b.ID()) }))
 
@@ -129,7 +129,7 @@ func TestViewWithTheInsecureScheduleIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, ErrInsecureSchedule)
 
 	insecure := headerOf(1)
-	insecure.Params.Schedule++ // what package sphinx calls insecure
+	insecure.Schedule++ // what package sphinx calls insecure
 	_, err = parse(sign(directoryKey, viewContext, insecure.encode(nil)))
 	require.ErrorIs(t, err, ErrInsecureSchedule)
 }
@@ -158,7 +158,9 @@ func TestViewWithABadNodeIsRefused(t *testing.T) {
 	forged := describe(1)
 	forged.Address = "evil.example:4000"
 	other := describe(1)
-	other.Params = ParamsHash(sphinx.Params{MaxHops: 5, PayloadSize: 2048})
+	larger := network
+	larger.PayloadSize = 2048
+	other.Network = larger.Hash()
 	bad := describe(1)
 	bad.Keys = nil
 	expired := describe(1)
