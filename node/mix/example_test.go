@@ -8,8 +8,8 @@ import (
 	"sphinxmix.example/node/mix"
 )
 
-func ExampleThreshold() {
-	batch, err := mix.NewThreshold[string](mix.ThresholdConfig{Size: 2, Deadline: time.Minute})
+func ExampleNew() {
+	batch, err := mix.New[string](mix.Config{Strategy: "threshold", Size: 2, Interval: time.Minute})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -17,7 +17,7 @@ import (
 // seeds are fixed, so that these tests either always pass or never.
 
 // release lets m take items, each from a sender of its own, and give them back.
-func release(t testing.TB, m *Threshold[byte], items []byte) []byte {
+func release(t testing.TB, m Strategy[byte], items []byte) []byte {
 	for _, item := range items {
 		m.Add(Packet[byte]{Sender: string(item), Item: item}, time.Time{})
 	}
@@ -26,8 +26,8 @@ func release(t testing.TB, m *Threshold[byte], items []byte) []byte {
 	return out
 }
 
-func seededThreshold(t testing.TB, size int, seed byte) *Threshold[byte] {
-	m, err := NewThreshold[byte](ThresholdConfig{Size: size, Deadline: 1, Rand: rand.NewChaCha8([32]byte{seed})})
+func seededThreshold(t testing.TB, size int, seed byte) Strategy[byte] {
+	m, err := New[byte](Config{Size: size, Rand: rand.NewChaCha8([32]byte{seed})})
 	require.NoError(t, err)
 	return m
 }

@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// retryAfter is when a Threshold wants to be asked again after its source of
-// randomness has failed.
-const retryAfter = time.Second
-
 // ThresholdConfig says when a [Threshold] fires. Size and Deadline have no
 // default: they are what the anonymity of those who send depends on.
 type ThresholdConfig struct {
