@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"node/link":             {},
 	"node/replay":           {"sphinx", "node/internal/durable"},
 	"node/directory":        {"sphinx", "tao", "node/internal/durable"},
-	"node/keyring":          {"sphinx", "node/directory", "node/internal/durable"},
+	"node/keyring":          {"sphinx", "node/directory", "node/replay", "node/internal/durable"},
 	"node":                  {"sphinx", "tao", "node/..."},
 	"node/nodetest":         {"anything"},
 	"node/cmd/...":          {"anything"},

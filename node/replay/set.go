@@ -1,15 +1,11 @@
-// Package replay remembers the tags of packets that a key has opened, for as long as the key lives.
 package replay
 
 import (
-	"errors"
+	"fmt"
 	"sync"
 
 	"sphinxmix.example/sphinx"
 )
-
-// ErrFull is returned when a Set holds as many tags as it may. Nothing is opened with its key from then on.
-var ErrFull = errors.New("replay: the set is full; the key must be replaced")
 
 // Set is an exact set of tags in memory, for a key that dies with the process. It holds a bounded number of them and
 // fails closed. It is safe for concurrent use.
@@ -17,28 +13,41 @@ type Set struct {
 	max int
 
 	mu   sync.Mutex
-	tags map[sphinx.Tag]struct{} // guarded by mu
+	tags tagSet // guarded by mu
+}
+
+// tagSet is a map because Go seeds the hash of each one with randomness of its own: whoever sends packets chooses tags,
+// by trying many, and in a table without a key could make them collide.
+type tagSet map[sphinx.Tag]struct{}
+
+// add reports whether tag was new.
+func (s tagSet) add(tag sphinx.Tag) bool {
+	before := len(s)
+	s[tag] = struct{}{}
+	return len(s) > before
 }
 
 // NewSet returns an empty Set for at most max tags, each of which takes about 70 bytes once stored.
 func NewSet(max int) *Set {
-	return &Set{max: max, tags: make(map[sphinx.Tag]struct{})}
+	return &Set{max: max, tags: make(tagSet)}
 }
 
 // Fresh implements sphinx.Replay. Where there is no room for all tags it stores none and returns ErrFull.
 func (s *Set) Fresh(tags []sphinx.Tag, fresh []bool) error {
+	clear(fresh)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.tags)+len(tags) > s.max {
 		return ErrFull
 	}
 	for i, tag := range tags {
-		_, seen := s.tags[tag]
-		fresh[i] = !seen
-		s.tags[tag] = struct{}{}
+		fresh[i] = s.tags.add(tag)
 	}
 	return nil
 }
+
+// Commit does nothing: a Set lasts no longer than its key.
+func (s *Set) Commit() error { return nil }
 
 // Len returns the number of tags stored.
 func (s *Set) Len() int {
@@ -46,3 +55,6 @@ func (s *Set) Len() int {
 	defer s.mu.Unlock()
 	return len(s.tags)
 }
+
+// Format prints how many tags there are and none of them, whatever the verb.
+func (s *Set) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "replay.Set(%d tags)", s.Len()) }
