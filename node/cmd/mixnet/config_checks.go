@@ -1,0 +1,113 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// logSettings say what is logged, and how. Logs go to standard error.
+type logSettings struct{ level, format string }
+
+var (
+	logLevels  = []string{"debug", "info", "warn", "error"}
+	logFormats = []string{"text", "json"}
+)
+
+func newLogSettings() logSettings { return logSettings{"info", "text"} }
+
+func (l *logSettings) list() []setting {
+	return []setting{
+		{key: "log.level", to: &l.level, advice: "give one of " + strings.Join(logLevels, ", "),
+			about: "What is logged on standard error: " + strings.Join(logLevels, ", ") + ". Nothing is ever logged about a packet or a client."},
+		{key: "log.format", to: &l.format, advice: "give one of " + strings.Join(logFormats, ", "),
+			about: "As what: " + strings.Join(logFormats, " or ") + ", a line for each."},
+	}
+}
+
+func (l *logSettings) check(c *configuration) {
+	if !slices.Contains(logLevels, l.level) {
+		c.refuse("log.level", fmt.Sprintf("is %q, which is no level", l.level))
+	}
+	if !slices.Contains(logFormats, l.format) {
+		c.refuse("log.format", fmt.Sprintf("is %q, which is no format", l.format))
+	}
+}
+
+// logger returns what logs to out. The settings must have been checked.
+func (l *logSettings) logger(out io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.level)); err != nil {
+		panic(err)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if l.format == "json" {
+		return slog.New(slog.NewJSONHandler(out, options))
+	}
+	return slog.New(slog.NewTextHandler(out, options))
+}
+
+// remedied is an error that says what to do about it.
+type remedied struct{ wrong, advice string }
+
+func (e *remedied) Error() string { return e.wrong + "; " + e.advice }
+
+// refuseWith refuses a setting for an error, with the error's own remedy where it has one.
+func (c *configuration) refuseWith(key string, err error) {
+	c.refuse(key, err.Error())
+	var known *remedied
+	if errors.As(err, &known) {
+		last := &c.problems[len(c.problems)-1]
+		last.wrong, last.advice = known.wrong, known.advice
+	}
+}
+
+// checkListen refuses a setting that nobody can listen at.
+func (c *configuration) checkListen(key, address string) {
+	if !c.usable(key) {
+		return
+	}
+	if _, port, err := net.SplitHostPort(address); err != nil {
+		c.refuse(key, fmt.Sprintf("is %q, which is not host:port", address))
+	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		c.refuse(key, fmt.Sprintf("is %q, which has no port of 0 to 65535", address))
+	}
+}
+
+// checkLoopback refuses a setting that other machines could connect to.
+func (c *configuration) checkLoopback(key, address string) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || !c.usable(key) {
+		return
+	}
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		c.refuse(key, fmt.Sprintf("is %q, which other machines can reach", address))
+	}
+}
+
+// checkURL says what keeps a directory from being asked there.
+func checkURL(text string) error {
+	parsed, err := url.Parse(text)
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil {
+		return fmt.Errorf("has %q, which is not of the form http://host:port", text)
+	}
+	return nil
+}
+
+// parsePublicKey reads a directory's key, an Ed25519 public key in hexadecimal.
+func parsePublicKey(digits string) (ed25519.PublicKey, error) {
+	key, err := hex.DecodeString(digits)
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("is not %d hexadecimal digits", hex.EncodedLen(ed25519.PublicKeySize))
+	}
+	return key, nil
+}
