@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
+	"sphinxmix.example/node/replay"
 	"sphinxmix.example/sphinx"
 )
 
@@ -28,6 +30,8 @@ type Epoch struct {
 
 	mu   sync.Mutex
 	over bool // guarded by mu, as is the wiping of Key
+
+	gone atomic.Bool // the key is erased from the disk too, so that there is nothing left to replay for
 }
 
 func newEpoch(number uint64, key *sphinx.PrivateKey, tags Tags) *Epoch {
@@ -49,17 +53,21 @@ func (e *Epoch) NewUnwrapper(p sphinx.Params) (*sphinx.Unwrapper, error) {
 	return sphinx.NewUnwrapper(p, e.Key, e.Tags)
 }
 
+// Commit returns once the tags that were fresh before are on disk, as [replay.Log.Commit] does, or once the key has been
+// erased from the disk, after which nobody can open those packets again.
+func (e *Epoch) Commit() error {
+	if err := e.Tags.Commit(); err != nil && !(errors.Is(err, replay.ErrClosed) && e.gone.Load()) {
+		return err
+	}
+	return nil
+}
+
+// forget wipes the key.
 func (e *Epoch) forget() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.over = true
 	e.Key.Wipe()
-}
-
-func (e *Epoch) forgotten() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.over
 }
 
 // Format prints the number and nothing of the key or the tags, whatever the verb.

@@ -168,8 +168,23 @@ func (f *folder) loadOne(number uint64) (*Epoch, error) {
 	return newEpoch(number, key, log), nil
 }
 
-// save puts a new key and its log, which it returns, in the folder: first the log.
-func (f *folder) save(number uint64, key *sphinx.PrivateKey) (*replay.Log, error) {
+// save puts a new key and its log in the folder: first the log.
+func (f *folder) save(number uint64, key *sphinx.PrivateKey) (*Epoch, error) {
+	e, err := f.saveLog(number, key)
+	if err != nil {
+		key.Wipe()
+		return nil, err
+	}
+	content := encodeKey(number, key)
+	defer clear(content)
+	if err := durable.WriteFile(f.path(number, keySuffix), content, 0o600); err != nil {
+		e.forget()
+		return nil, errors.Join(err, f.erase(e))
+	}
+	return e, nil
+}
+
+func (f *folder) saveLog(number uint64, key *sphinx.PrivateKey) (*Epoch, error) {
 	if err := f.eraseFiles(number); err != nil { // that an earlier attempt left
 		return nil, err
 	}
@@ -177,20 +192,16 @@ func (f *folder) save(number uint64, key *sphinx.PrivateKey) (*replay.Log, error
 	if err != nil {
 		return nil, err
 	}
-	content := encodeKey(number, key)
-	defer clear(content)
-	if err := durable.WriteFile(f.path(number, keySuffix), content, 0o600); err != nil {
-		return nil, errors.Join(err, f.erase(number, log))
-	}
-	return log, nil
+	return newEpoch(number, key, log), nil
 }
 
-// erase erases a key's file, then closes and removes its log. After an error it can be tried again.
-func (f *folder) erase(number uint64, log *replay.Log) error {
-	if err := f.eraseKey(number); err != nil {
+// erase erases the file of the key of e, then closes and removes its log. After an error it can be tried again.
+func (f *folder) erase(e *Epoch) error {
+	if err := f.eraseKey(e.Number); err != nil {
 		return err
 	}
-	return log.Remove()
+	e.gone.Store(true) // before the log refuses tags for it
+	return e.Tags.(*replay.Log).Remove()
 }
 
 // eraseFiles is erase for files that are not in use.

@@ -52,7 +52,7 @@ var ErrClosed = errors.New("keyring: the ring is closed")
 type Config struct {
 	Length  time.Duration // of an epoch, in whole seconds; 1 h if zero
 	Dir     string        // the folder of the keys, for nobody else to read, made if missing; keys in memory only if empty
-	MaxTags int           // packets that each key may open; 4,194,304 if zero, for about 300 MB of memory
+	MaxTags int           // packets that each key may open; 4,194,304 if zero, which take up to 340 MB of memory
 
 	Random io.Reader    // 32 bytes are read for each key, that of the lower epoch first; crypto/rand if nil
 	Log    *slog.Logger // discards if nil
@@ -82,9 +82,7 @@ type Ring struct {
 	cfg    Config
 	folder *folder // nil for keys in memory only
 
-	mu     sync.Mutex // held by Advance and Close; the others read held
-	closed bool       // guarded by mu
-
+	mu   sync.Mutex           // held by Advance and Close, which write held
 	held atomic.Pointer[keys] // replaced, never changed
 }
 
@@ -93,6 +91,7 @@ type keys struct {
 	live   []*Epoch // up to directory.MaxEpochKeys, by ascending number
 	ahead  []*Epoch // kept for when the clock comes back to it: one at most, and the next after live
 	doomed []*Epoch // forgotten, but for their files, which have not been erased yet
+	closed bool
 }
 
 // kept returns the epochs whose keys are not forgotten, by ascending number.
@@ -140,11 +139,11 @@ const retryAfter = 10 * time.Second
 func (r *Ring) Advance(now time.Time) (changed bool, next time.Time, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	before := r.held.Load()
+	if before.closed {
 		return false, time.Time{}, ErrClosed
 	}
 	current := r.epoch(now)
-	before := r.held.Load()
 	kept, over := split(before.kept(), current)
 	doomed := slices.Concat(before.doomed, over)
 	r.hold(kept, doomed, current) // first, so that nobody finds an epoch that is being erased
@@ -222,12 +221,7 @@ func (r *Ring) generate(number uint64, others []*Epoch) (*Epoch, error) {
 	if r.folder == nil {
 		return newEpoch(number, key, replay.NewSet(r.cfg.MaxTags)), nil
 	}
-	log, err := r.folder.save(number, key)
-	if err != nil {
-		key.Wipe()
-		return nil, err
-	}
-	return newEpoch(number, key, log), nil
+	return r.folder.save(number, key)
 }
 
 // erase forgets the keys of doomed, and erases their files. It returns those whose files it could not erase.
@@ -236,7 +230,7 @@ func (r *Ring) erase(doomed []*Epoch) (left []*Epoch, err error) {
 	for _, e := range doomed {
 		e.forget()
 		if r.folder != nil {
-			if err := r.folder.erase(e.Number, e.Tags.(*replay.Log)); err != nil {
+			if err := r.folder.erase(e); err != nil {
 				left = append(left, e)
 				errs = append(errs, fmt.Errorf("erasing the key of epoch %d: %w", e.Number, err))
 				continue
@@ -270,14 +264,16 @@ func (r *Ring) Keys() []directory.EpochKey {
 	return keys
 }
 
-// Commit returns once the tags that were fresh before, in any epoch, are on disk; in those whose keys are erased by now
-// there is nothing left to repeat. See [replay.Log]. Where no tag is new it does nothing.
+// Commit is [Epoch.Commit] for all epochs that there are, in use or not.
 func (r *Ring) Commit() error {
-	var errs []error
 	held := r.held.Load()
+	if held.closed {
+		return ErrClosed
+	}
+	var errs []error
 	for _, epochs := range [...][]*Epoch{held.live, held.ahead, held.doomed} {
 		for _, e := range epochs {
-			if err := e.Tags.Commit(); err != nil && !(errors.Is(err, replay.ErrClosed) && e.forgotten()) {
+			if err := e.Commit(); err != nil {
 				errs = append(errs, fmt.Errorf("keyring: epoch %d: %w", e.Number, err))
 			}
 		}
@@ -290,11 +286,10 @@ func (r *Ring) Commit() error {
 func (r *Ring) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	held := r.held.Swap(&keys{closed: true})
+	if held.closed {
 		return nil
 	}
-	r.closed = true
-	held := r.held.Swap(&keys{})
 	var errs []error
 	for _, e := range slices.Concat(held.live, held.ahead, held.doomed) {
 		e.forget()

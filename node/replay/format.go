@@ -66,29 +66,30 @@ func sums(b []byte) bool {
 // seal makes the record for position at from one that has its tags, and room for its header before them.
 func seal(record []byte, at int64) []byte {
 	count := (len(record) - recordHeaderSize) / sphinx.TagSize
-	binary.BigEndian.PutUint32(record, uint32(count))
-	binary.BigEndian.PutUint32(record[4:], recordHeaderChecksum([4]byte(record), at))
+	putRecordHeader(record, uint32(count), at)
 	return binary.BigEndian.AppendUint32(record, checksum(record))
 }
 
-func recordHeaderChecksum(count [4]byte, at int64) uint32 {
-	var b [12]byte
-	binary.BigEndian.PutUint64(b[:], uint64(at))
-	copy(b[8:], count[:])
-	return checksum(b[:])
+// putRecordHeader computes in header itself, since what a checksum is computed of escapes to the heap.
+func putRecordHeader(header []byte, count uint32, at int64) {
+	binary.BigEndian.PutUint64(header, uint64(at))
+	sum := checksum(header[:8])
+	binary.BigEndian.PutUint32(header, count)
+	binary.BigEndian.PutUint32(header[4:], crc32.Update(sum, castagnoli, header[:4]))
 }
 
 // recordSize returns the size in bytes of the record at position at that begins with header, or false where that is not
 // the header of one.
-func recordSize(header [recordHeaderSize]byte, at int64) (int64, bool) {
-	count := binary.BigEndian.Uint32(header[:])
-	ok := count > 0 && binary.BigEndian.Uint32(header[4:]) == recordHeaderChecksum([4]byte(header[:]), at)
-	return recordHeaderSize + int64(count)*sphinx.TagSize + checksumSize, ok
+func recordSize(header []byte, at int64) (int64, bool) {
+	count := binary.BigEndian.Uint32(header)
+	want := make([]byte, recordHeaderSize)
+	putRecordHeader(want, count, at)
+	return recordHeaderSize + int64(count)*sphinx.TagSize + checksumSize, count > 0 && bytes.Equal(header, want)
 }
 
-// recoverTags reads a Log's file and returns what is in it and where the next record goes, which is the end of the file
-// once a torn commit is cut off.
-func recoverTags(f *os.File, binding [BindingSize]byte) (tags tagSet, end int64, err error) {
+// recoverTags reads a Log's file and returns what is in it, most likely max tags at most, and where the next record goes,
+// which is the end of the file once a torn commit is cut off.
+func recoverTags(f *os.File, binding [BindingSize]byte, max int) (tags tagSet, end int64, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, 0, err
@@ -101,7 +102,8 @@ func recoverTags(f *os.File, binding [BindingSize]byte) (tags tagSet, end int64,
 	if err := checkHeader(header, binding); err != nil {
 		return nil, 0, err
 	}
-	if tags, end, err = readRecords(f, size); err != nil {
+	tags = make(tagSet, min(uint64(size/sphinx.TagSize), uint64(max)))
+	if end, err = readRecords(f, size, tags); err != nil {
 		return nil, 0, err
 	}
 	if end < size {
@@ -112,32 +114,32 @@ func recoverTags(f *os.File, binding [BindingSize]byte) (tags tagSet, end int64,
 	return tags, end, err
 }
 
-// readRecords returns the tags in the records of a file of size bytes, and where the last whole record ends: before size,
-// if the commit after it is torn.
-func readRecords(f io.ReaderAt, size int64) (tags tagSet, at int64, err error) {
-	tags, at = make(tagSet), int64(headerSize)
+// readRecords adds the tags in the records of a file of size bytes to tags, and returns where the last whole record ends:
+// before size, if the commit after it is torn.
+func readRecords(f io.ReaderAt, size int64, tags tagSet) (at int64, err error) {
+	at = headerSize
 	in := bufio.NewReaderSize(io.NewSectionReader(f, at, size-at), 1<<18)
 	var record []byte
 	for at < size {
 		var end int64
 		if record, end, err = readRecord(in, record[:0], at, size); err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 		if len(record) == 0 {
 			torn, err := isTorn(f, at, end, size)
 			if err == nil && !torn {
 				err = fmt.Errorf("%w: the record at byte %d of %d is", ErrCorrupt, at, size)
 			}
-			return tags, at, err
+			return at, err
 		}
 		for tag := range slices.Chunk(record[recordHeaderSize:len(record)-checksumSize], sphinx.TagSize) {
 			if !tags.add(sphinx.Tag(tag)) {
-				return nil, 0, fmt.Errorf("%w: the record at byte %d of %d repeats a tag", ErrCorrupt, at, size)
+				return 0, fmt.Errorf("%w: the record at byte %d of %d repeats a tag", ErrCorrupt, at, size)
 			}
 		}
 		at = end
 	}
-	return tags, at, nil
+	return at, nil
 }
 
 // readRecord reads the record at position at of a file of size bytes into the memory of record, which it returns empty
@@ -150,7 +152,7 @@ func readRecord(in io.Reader, record []byte, at, size int64) (whole []byte, end 
 	if _, err := io.ReadFull(in, record); err != nil {
 		return nil, 0, err
 	}
-	length, ok := recordSize([recordHeaderSize]byte(record), at)
+	length, ok := recordSize(record, at)
 	if !ok {
 		return record[:0], end, nil
 	}

@@ -49,8 +49,8 @@ type file interface {
 // maxSpare is the size in bytes of the largest queue whose memory is used again.
 const maxSpare = 1 << 20
 
-// Create makes the file path for an empty Log of at most max tags, each of which takes about 70 bytes of memory and 32
-// bytes of the file once stored. binding ties it to its key: a hash of the public key. The file is on disk, with its
+// Create makes the file path for an empty Log of at most max tags, each of which takes up to 80 bytes of memory and
+// about 32 of the file once stored. binding ties it to its key: a hash of the public key. The file is on disk, with its
 // name, when Create returns. The error wraps fs.ErrExist where there is such a file, which Create never touches.
 func Create(path string, binding [BindingSize]byte, max int) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -96,7 +96,7 @@ func Open(path string, binding [BindingSize]byte, max int) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags, end, err := recoverTags(f, binding)
+	tags, end, err := recoverTags(f, binding, max)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}

@@ -27,7 +27,7 @@ func (s tagSet) add(tag sphinx.Tag) bool {
 	return len(s) > before
 }
 
-// NewSet returns an empty Set for at most max tags, each of which takes about 70 bytes once stored.
+// NewSet returns an empty Set for at most max tags, each of which takes up to 80 bytes once stored.
 func NewSet(max int) *Set {
 	return &Set{max: max, tags: make(tagSet)}
 }
