@@ -24,7 +24,7 @@ const (
 func batching(t *testing.T) (*nodetest.Network, *inbox) {
 	box := &inbox{}
 	return nodetest.Start(t, nodetest.Config{Mixes: 6, Node: withInbox(box, func(cfg *node.Config) {
-		cfg.BatchSize, cfg.BatchDeadline = batchSize, deadline
+		cfg.Mix.Size, cfg.Mix.Interval = batchSize, deadline
 	})}), box
 }
 

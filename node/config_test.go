@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"crypto/ed25519"
+	"math"
 	"net"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 	"sphinxmix.example/sphinx"
 )
 
-var params = sphinx.Params{MaxHops: 5, PayloadSize: 1024}
+var network = directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 1024}, Epoch: time.Hour}
 
 // nowhere is a listener that says where it is and nothing else.
 type nowhere struct {
@@ -36,8 +37,8 @@ func config(t *testing.T) node.Config {
 	require.NoError(t, err)
 	return node.Config{
 		Identity:  identity,
-		Params:    params,
-		Directory: &directory.Client{URL: "http://192.0.2.1:80", Key: public},
+		Network:   network,
+		Directory: &directory.Client{URLs: []string{"http://192.0.2.1:80"}, Key: public},
 		Listener:  nowhere{address: "192.0.2.2:4000"},
 	}
 }
@@ -54,22 +55,31 @@ func TestConfigErrorsSayWhatIsWrong(t *testing.T) {
 		{"half an identity", func(c *node.Config) { c.Identity = c.Identity[:32] }, "Identity"},
 		{"no listener", func(c *node.Config) { c.Listener = nil }, "Listener"},
 		{"no directory", func(c *node.Config) { c.Directory = nil }, "Directory"},
-		{"no parameters", func(c *node.Config) { c.Params = sphinx.Params{} }, "MaxHops"},
-		{"too many hops", func(c *node.Config) { c.Params.MaxHops = 51 }, "MaxHops"},
-		{"no payload", func(c *node.Config) { c.Params.PayloadSize = 63 }, "PayloadSize"},
-		{"batch size", func(c *node.Config) { c.BatchSize = -1 }, "BatchSize"},
-		{"batch deadline", func(c *node.Config) { c.BatchDeadline = -1 }, "BatchDeadline"},
+		{"no parameters", func(c *node.Config) { c.Network = directory.Network{} }, "MaxHops"},
+		{"too many hops", func(c *node.Config) { c.Network.MaxHops = 51 }, "MaxHops"},
+		{"no payload", func(c *node.Config) { c.Network.PayloadSize = 63 }, "PayloadSize"},
+		{"batch size", func(c *node.Config) { c.Mix.Size = -1 }, "Mix"},
+		{"batch deadline", func(c *node.Config) { c.Mix.Interval = -1 }, "Mix"},
 		{"tags", func(c *node.Config) { c.MaxTags = -1 }, "MaxTags"},
+		{"an epoch of half a second", func(c *node.Config) { c.Network.Epoch = time.Second / 2 }, "epoch"},
+		{"a strategy that is none", func(c *node.Config) { c.Mix.Strategy = "hope" }, "Strategy"},
+		{"cover at a rate below nothing", func(c *node.Config) { c.Cover.Loops = -1 }, "Cover"},
+		{"cover at no rate", func(c *node.Config) { c.Cover.Drops = math.NaN() }, "Cover"},
+		{"cover in a network of short paths", func(c *node.Config) { c.Network.MaxHops, c.Cover.Loops = 2, 1 }, "Cover"},
+		{"a service with the name of cover", func(c *node.Config) {
+			c.Handlers = map[string]node.Handler{"drop": exit.NewEcho(network.Params)}
+		}, "drop"},
+		{"links", func(c *node.Config) { c.MaxLinks = -1 }, "MaxLinks"},
 		{"refresh", func(c *node.Config) { c.Refresh = -1 }, "Refresh"},
 		{"lifetime", func(c *node.Config) { c.Lifetime = -1 }, "Lifetime"},
-		{"links", func(c *node.Config) { c.MaxLinksPerAddress = -1 }, "MaxLinksPerAddress"},
+		{"links per address", func(c *node.Config) { c.MaxLinksPerAddress = -1 }, "MaxLinksPerAddress"},
 		{"a lifetime longer than the directory takes", func(c *node.Config) { c.Lifetime = directory.MaxDescriptorLifetime + time.Second }, "Lifetime"},
 		{"a lifetime of less than the second that a descriptor counts in", func(c *node.Config) { c.Lifetime = time.Second - 1 }, "Lifetime"},
 		{"an address without a port", func(c *node.Config) { c.Address = "mix.example" }, "Address"},
 		{"an address that nobody can dial", func(c *node.Config) { c.Address = "0.0.0.0:4000" }, "Address"},
 		{"a listener everywhere, and no address", func(c *node.Config) { c.Listener = nowhere{address: "[::]:4000"} }, "Address"},
 		{"a service whose name cannot be listed", func(c *node.Config) {
-			c.Handlers = map[string]node.Handler{"two words": exit.NewEcho(params)}
+			c.Handlers = map[string]node.Handler{"two words": exit.NewEcho(network.Params)}
 		}, "two words"},
 		{"a service without a handler", func(c *node.Config) { c.Handlers = map[string]node.Handler{"echo": nil} }, "echo"},
 	} {
@@ -85,7 +95,7 @@ func TestConfigErrorsSayWhatIsWrong(t *testing.T) {
 
 func TestInsecureScheduleIsRefused(t *testing.T) {
 	cfg := config(t)
-	cfg.Params.Schedule = sphinx.InsecureReferenceSchedule //lint:ignore SA1019 it is refused
+	cfg.Network.Schedule = sphinx.InsecureReferenceSchedule //lint:ignore SA1019 it is refused
 	n, err := node.New(cfg)
 	require.ErrorIs(t, err, directory.ErrInsecureSchedule)
 	require.Nil(t, n)

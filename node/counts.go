@@ -21,7 +21,7 @@ const (
 	DropReplayStore              // sphinx.ErrReplayStore
 	DropRouting                  // sphinx.ErrRouting
 	DropPayload                  // sphinx.ErrPayload
-	DropSender                   // more than its sender's share of the batch
+	DropSender                   // a reply of a service, for whom the node holds as much already as for anyone
 	DropNextHop                  // to a mix that the view does not list, or to this one
 	DropPeerQueue                // more than fits is waiting for that mix, or in the node
 	DropPeer                     // that mix went away with the packet queued or on its way
@@ -64,9 +64,13 @@ func dropOf(err error) Drop {
 }
 
 type counters struct {
-	received, sent, served, delivered atomic.Uint64
-	batches                           atomic.Uint64
-	drops                             [drops]atomic.Uint64
+	received, sent, served, delivered   atomic.Uint64
+	batches                             atomic.Uint64
+	covered                             atomic.Uint64
+	loopsSent, loopsReturned, loopsLost atomic.Uint64
+	dropsSent                           atomic.Uint64
+	held                                atomic.Int64
+	drops                               [drops]atomic.Uint64
 }
 
 // Counts is what a node has done since it started, in packets.
@@ -76,7 +80,12 @@ type Counts struct {
 	Served    uint64 // by this node's services
 	Delivered uint64 // to this node's clients
 	Batches   uint64 // released
+	Covered   uint64 // cover of others, which ended here as it should
 	Dropped   map[Drop]uint64
+
+	// The node's own cover traffic. Loops that were sent and neither returned nor are lost are under way.
+	LoopsSent, LoopsReturned, LoopsLost uint64
+	DropsSent                           uint64
 }
 
 // Counts returns the node's counts. They are read one by one, so they may differ by what is under way.
@@ -87,7 +96,13 @@ func (n *Node) Counts() Counts {
 		Served:    n.counts.served.Load(),
 		Delivered: n.counts.delivered.Load(),
 		Batches:   n.counts.batches.Load(),
+		Covered:   n.counts.covered.Load(),
 		Dropped:   make(map[Drop]uint64),
+
+		LoopsSent:     n.counts.loopsSent.Load(),
+		LoopsReturned: n.counts.loopsReturned.Load(),
+		LoopsLost:     n.counts.loopsLost.Load(),
+		DropsSent:     n.counts.dropsSent.Load(),
 	}
 	for reason := range drops {
 		if count := n.counts.drops[reason].Load(); count > 0 {
@@ -104,6 +119,11 @@ func (c *Counts) Add(other Counts) {
 	c.Served += other.Served
 	c.Delivered += other.Delivered
 	c.Batches += other.Batches
+	c.Covered += other.Covered
+	c.LoopsSent += other.LoopsSent
+	c.LoopsReturned += other.LoopsReturned
+	c.LoopsLost += other.LoopsLost
+	c.DropsSent += other.DropsSent
 	if c.Dropped == nil {
 		c.Dropped = make(map[Drop]uint64)
 	}

@@ -57,11 +57,11 @@ var drops = []struct {
 	}, map[node.Drop]uint64{node.DropFrame: 1}},
 
 	{"another epoch", func(t *testing.T, n *nodetest.Network, alice *link.Conn) {
-		for epoch := range 4 {
+		for epoch := range 256 {
 			require.NoError(t, alice.WriteFrame(link.Packet, byte(epoch), wrap(t, n, "inbox", "", 0)))
 		}
 		require.NoError(t, alice.Flush())
-	}, map[node.Drop]uint64{node.DropEpoch: 3}},
+	}, map[node.Drop]uint64{node.DropEpoch: 254, node.DropMAC: 1}},
 
 	{"α of low order", func(t *testing.T, n *nodetest.Network, alice *link.Conn) {
 		packet := wrap(t, n, "inbox", "", 0)
@@ -98,17 +98,16 @@ var drops = []struct {
 		send(t, alice, packet)
 	}, map[node.Drop]uint64{node.DropPayload: 1}},
 
-	{"to a mix that is not listed, or has no such key", func(t *testing.T, n *nodetest.Network, alice *link.Conn) {
+	{"to a mix that is not listed, or to itself", func(t *testing.T, n *nodetest.Network, alice *link.Conn) {
 		for _, next := range []sphinx.Address{
 			directory.Route{Node: directory.NodeID{1, 2, 3}}.Address(),
-			directory.Route{Node: n.Mixes[1].ID(), Epoch: 1}.Address(),
-			directory.Route{Node: n.Mixes[0].ID(), Epoch: 255}.Address(),
+			directory.Route{Node: n.Mixes[0].ID(), Epoch: nodetest.FirstEpoch}.Address(),
 		} {
 			packet, err := n.Params.Wrap(nil, nil, []sphinx.Hop{n.Mixes[0].Hop(), {Address: next, Key: n.Mixes[1].Key.Public()}}, []byte("inbox"), nil)
 			require.NoError(t, err)
 			send(t, alice, packet)
 		}
-	}, map[node.Drop]uint64{node.DropNextHop: 3}},
+	}, map[node.Drop]uint64{node.DropNextHop: 2}},
 
 	{"to a mix that goes away", func(t *testing.T, n *nodetest.Network, alice *link.Conn) {
 		send(t, alice, wrap(t, n, "inbox", "", 0, 1))
@@ -142,7 +141,7 @@ func TestEveryDropHasItsReason(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				box := &inbox{}
 				n := nodetest.Start(t, nodetest.Config{Mixes: 2, Node: withInbox(box, func(cfg *node.Config) {
-					cfg.BatchSize = 1
+					cfg.Mix.Size = 1
 					cfg.Handlers["refusing"] = serviceFunc(func([]byte) error { return errors.New("no") })
 				})})
 				test.provoke(t, n, n.Link("alice", nil, 0))

@@ -1,5 +1,7 @@
 package node
 
+import "sphinxmix.example/node/keyring"
+
 // How many packets a node keeps at most: for one peer or for the services, for one client, in the batch, and there of one
 // sender. What else is opened when the batch is full may be MaxUnwrap packets at a time. And how many bytes all take.
 const (
@@ -11,5 +13,24 @@ const (
 	MaxMemory   = maxMemory
 )
 
-// MixKey returns the private key that n opens packets with.
-func (n *Node) MixKey() []byte { return n.key.Bytes() }
+// MixKeys returns the private keys that n opens packets with, one after the other.
+func (n *Node) MixKeys() (all []byte) {
+	for _, k := range *n.keys.Load() {
+		all = append(all, k.Epoch.Key.Bytes()...)
+	}
+	return all
+}
+
+// FailCommits makes every commit of replay tags from now on fail with err.
+func (n *Node) FailCommits(err error) {
+	for _, k := range *n.keys.Load() {
+		k.Tags = failing{k.Tags, err}
+	}
+}
+
+type failing struct {
+	keyring.Tags
+	err error
+}
+
+func (f failing) Commit() error { return f.err }

@@ -36,7 +36,7 @@ var small = sphinx.Params{MaxHops: 2, PayloadSize: 256}
 func flooding(t *testing.T, params sphinx.Params, change func(*node.Config)) (*nodetest.Network, *inbox, *flood) {
 	service := &flood{to: directory.Route{Node: directory.NodeID{1}}.Address(), bytes: make([]byte, params.PacketSize())}
 	box := &inbox{}
-	return nodetest.Start(t, nodetest.Config{Mixes: 2, Params: params, Node: withInbox(box, func(cfg *node.Config) {
+	return nodetest.Start(t, nodetest.Config{Mixes: 2, Network: directory.Network{Params: params}, Node: withInbox(box, func(cfg *node.Config) {
 		cfg.Handlers["flood"] = service
 		change(cfg)
 	})}), box, service
@@ -73,7 +73,7 @@ func TestPacketsForAMixThatIsGoneDoNotWaitForever(t *testing.T) {
 // TestFloodHarmsOnlyWhoSendsIt: a sender has no more than its share of a batch, and others are not kept out.
 func TestFloodHarmsOnlyWhoSendsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, box, service := flooding(t, small, func(cfg *node.Config) { cfg.BatchSize, cfg.BatchDeadline = batchSize, deadline })
+		n, box, service := flooding(t, small, func(cfg *node.Config) { cfg.Mix.Size, cfg.Mix.Interval = batchSize, deadline })
 		service.times = node.SenderShare + tooMany
 		send(t, n.Link("mallory", nil, 0), wrap(t, n, "flood", "", 0))
 		sleep(deadline) // until the service is called
@@ -94,7 +94,7 @@ func TestFloodHarmsOnlyWhoSendsIt(t *testing.T) {
 func TestBatchIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const hosts = node.MaxHeld/node.SenderShare + 1
-		n, _, service := flooding(t, small, func(cfg *node.Config) { cfg.BatchSize, cfg.BatchDeadline = hosts+1, deadline })
+		n, _, service := flooding(t, small, func(cfg *node.Config) { cfg.Mix.Size, cfg.Mix.Interval = hosts+1, deadline })
 		service.times = node.SenderShare
 		for i := range hosts {
 			send(t, n.Link(fmt.Sprint("host", i), nil, 0), wrap(t, n, "flood", "", 0))

@@ -60,7 +60,7 @@ var hostile = []struct {
 			short := &shortened{Conn: dial(t, n), left: -1}
 			c := linkOver(t, n, short)
 			short.left = 32 * size
-			require.NoError(t, c.WriteFrame(link.Packet, 0, frameOf(n)))
+			require.NoError(t, c.WriteFrame(link.Packet, nodetest.FirstEpoch, frameOf(n)))
 			require.Error(t, c.Flush())
 			c.Close()
 		}
@@ -72,7 +72,7 @@ var hostile = []struct {
 			short := &shortened{Conn: dial(t, n), left: -1, hangs: true}
 			c := linkOver(t, n, short)
 			short.left = 600
-			require.NoError(t, c.WriteFrame(link.Packet, 0, frameOf(n)))
+			require.NoError(t, c.WriteFrame(link.Packet, nodetest.FirstEpoch, frameOf(n)))
 			require.Error(t, c.Flush())
 		}
 		return nil
@@ -142,7 +142,7 @@ func TestHostilePeersHarmNobody(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				box := &inbox{}
 				n := nodetest.Start(t, nodetest.Config{Mixes: 2, Node: withInbox(box, func(cfg *node.Config) {
-					cfg.BatchSize, cfg.Refresh = 1, time.Minute
+					cfg.Mix.Size, cfg.Refresh = 1, time.Minute
 				})})
 				requireServed(t, n, box)
 				sleep(patience)
@@ -177,7 +177,7 @@ func TestFrameOutOfPlaceEndsTheLink(t *testing.T) {
 		n, box := unmixed(t)
 		mallory := n.Link("mallory", nil, 0)
 		require.NoError(t, mallory.WriteFrame(link.Reply, 0, frameOf(n)))
-		require.NoError(t, mallory.WriteFrame(link.Packet, 0, wrap(t, n, "inbox", "and this", 0)))
+		require.NoError(t, mallory.WriteFrame(link.Packet, nodetest.FirstEpoch, wrap(t, n, "inbox", "and this", 0)))
 		require.NoError(t, mallory.Flush())
 		_, _, err := mallory.ReadFrame(frameOf(n))
 		require.Equal(t, io.EOF, err)

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sphinxmix.example/node/link"
@@ -63,9 +64,9 @@ func (m *mailboxes) close(box *mailbox) {
 
 // deliver sends replies to one client until its mailbox is closed or its link fails.
 func (n *Node) deliver(ctx context.Context, conn *link.Conn, box *mailbox) {
-	out := &outlet{conn: conn, sent: &n.counts.delivered, lost: &n.counts.drops[DropNoClient]}
+	out := &outlet{conn: conn, padding: make([]byte, n.cfg.Network.PacketSize()), sent: []*atomic.Uint64{&n.counts.delivered}, lost: []*atomic.Uint64{&n.counts.drops[DropNoClient]}}
 	defer out.close()
-	frame := make([]byte, n.cfg.Params.PacketSize())
+	frame := make([]byte, n.cfg.Network.PacketSize())
 	idle := time.NewTicker(link.KeepAlive)
 	defer idle.Stop()
 	for {
@@ -78,8 +79,7 @@ func (n *Node) deliver(ctx context.Context, conn *link.Conn, box *mailbox) {
 				return
 			}
 		case <-idle.C:
-			clear(frame)
-			if conn.WriteFrame(link.Padding, 0, frame) != nil || conn.Flush() != nil {
+			if out.pad() != nil {
 				return
 			}
 		case <-box.end:

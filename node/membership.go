@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"time"
@@ -12,30 +14,40 @@ import (
 // follow keeps the node in the directory, and its view of the network fresh, until ctx ends. A directory that does not
 // answer is asked again: what the node knows already stays good until it expires.
 func (n *Node) follow(ctx context.Context) error {
-	var registered time.Time
-	tick := time.NewTimer(0)
+	defer close(n.left)
+	var registered time.Time // zero where the directory is to be told
+	tick, announce := time.NewTimer(0), time.NewTimer(0)
 	defer tick.Stop()
+	defer announce.Stop()
 	for {
 		select {
 		case <-tick.C:
+		case <-n.keysChanged:
+			// All nodes have new keys at once; the directory need not hear of all of them at once.
+			announce.Reset(below(n.cfg.Network.Epoch / 16))
+			continue
+		case <-announce.C:
+			registered = time.Time{}
+		case <-n.leave:
+			return nil
 		case <-ctx.Done():
 			return nil
 		}
 		tick.Reset(n.cfg.Refresh)
-		if now := time.Now(); now.Sub(registered) >= n.cfg.Lifetime/2 {
-			if err := n.register(ctx, now); err != nil {
+		if age := time.Since(registered); age < 0 || age >= n.cfg.Lifetime/2 {
+			if err := n.register(ctx); err != nil {
 				n.cfg.Log.Warn("the directory does not take this node", "error", err)
-				continue
+			} else {
+				registered = time.Now()
+				n.cfg.Log.Info("registered with the directory", "node", n.id.String())
 			}
-			registered = now
-			n.cfg.Log.Info("registered with the directory", "node", n.id.String())
 		}
 		view, err := n.cfg.Directory.Fetch(ctx)
 		switch {
 		case err != nil:
 			n.cfg.Log.Warn("no view of the network", "error", err)
-		case view.Params != n.cfg.Params:
-			n.cfg.Log.Error("the network has other parameters than this node")
+		case view.Network != n.cfg.Network:
+			n.cfg.Log.Error("the directory's network is another than this node's, which must be started anew to follow it")
 		default:
 			if _, listed := view.Node(n.id); !listed {
 				registered = time.Time{} // the directory has forgotten: tell it again
@@ -57,8 +69,8 @@ func (n *Node) adopt(view *directory.View) {
 }
 
 // register tells the directory of this node, for Lifetime from now.
-func (n *Node) register(ctx context.Context, now time.Time) error {
-	signed, err := n.descriptor(now)
+func (n *Node) register(ctx context.Context) error {
+	signed, err := n.descriptor(time.Now())
 	if err != nil {
 		return err
 	}
@@ -69,9 +81,63 @@ func (n *Node) register(ctx context.Context, now time.Time) error {
 func (n *Node) descriptor(now time.Time) ([]byte, error) {
 	return directory.SignDescriptor(n.cfg.Identity, directory.Descriptor{
 		Address:  n.cfg.Address,
-		Keys:     []directory.EpochKey{{Epoch: keyEpoch, Key: n.key.Public()}},
+		Keys:     n.ring.Keys(),
 		Services: slices.Collect(maps.Keys(n.cfg.Handlers)),
-		Params:   directory.ParamsHash(n.cfg.Params),
+		Network:  n.cfg.Network.Hash(),
+		Version:  n.nextVersion(now),
 		Expires:  now.Add(n.cfg.Lifetime),
 	})
+}
+
+// nextVersion counts in milliseconds since 1970, so that versions rise across a restart.
+func (n *Node) nextVersion(now time.Time) uint64 {
+	n.version = max(n.version+1, uint64(max(now.UnixMilli(), 1)))
+	return n.version
+}
+
+// Drain takes the node out of the directory and waits until it holds no packet, and has been sent none for as long as
+// other nodes take to notice, or until ctx ends. Run goes on meanwhile, and is to be ended after it. The error says what
+// is left undone.
+func (n *Node) Drain(ctx context.Context) error {
+	if n.leaving.Swap(true) {
+		return nil
+	}
+	close(n.leave)
+	select {
+	case <-n.left:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	failed := n.cfg.Directory.Leave(ctx, directory.SignLeave(n.cfg.Identity, n.nextVersion(time.Now())))
+	if failed != nil {
+		n.cfg.Log.Warn("the directory goes on listing this node until its registration ends", "error", failed)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	received, since := n.counts.received.Load(), time.Now()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if now := n.counts.received.Load(); now != received {
+			received, since = now, time.Now()
+		}
+		if time.Since(since) >= 2*n.cfg.Refresh && n.waiting() <= 0 {
+			return failed
+		}
+	}
+}
+
+// waiting returns how many packets the node holds, not counting the one that each link has ready to read into.
+func (n *Node) waiting() int64 {
+	return n.live.Load() - n.senders.mixes.Load() - n.senders.others.Load()
+}
+
+// below draws a duration from 0 to d, of which it does not matter that the last ones are a little less likely.
+func below(d time.Duration) time.Duration {
+	var b [8]byte
+	rand.Read(b[:])
+	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(max(d, 1)))
 }

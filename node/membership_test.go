@@ -38,7 +38,8 @@ func TestNodeRegistersWhatItIs(t *testing.T) {
 			d, listed := view.Node(m.ID())
 			require.True(t, listed)
 			require.Equal(t, m.Address, d.Address)
-			require.Equal(t, []directory.EpochKey{{Epoch: 0, Key: m.Key.Public()}}, d.Keys)
+			require.Len(t, d.Keys, 2, "of this epoch and the next")
+			require.Equal(t, directory.EpochKey{Epoch: view.EpochAt(time.Now()), Key: m.Key.Public()}, d.Keys[0])
 			require.Equal(t, []string{"echo", "inbox"}, d.Services)
 		}
 	})
@@ -46,11 +47,14 @@ func TestNodeRegistersWhatItIs(t *testing.T) {
 
 // TestNodeOfAnotherNetworkDoesNotJoin, neither by registering nor by taking the view.
 func TestNodeOfAnotherNetworkDoesNotJoin(t *testing.T) {
-	for _, params := range []sphinx.Params{{MaxHops: 6, PayloadSize: 1024}, {MaxHops: 5, PayloadSize: 1056}} {
-		t.Run(fmt.Sprint(params.MaxHops, "-", params.PayloadSize), func(t *testing.T) {
+	good := directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 1024}, Epoch: directory.MaxEpoch}
+	hops, payload, epoch, delay := good, good, good, good
+	hops.MaxHops, payload.PayloadSize, epoch.Epoch, delay.MeanDelay = 6, 1056, time.Hour, time.Second
+	for name, network := range map[string]directory.Network{"hops": hops, "payload": payload, "epoch": epoch, "delay": delay} {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := nodetest.Start(t, nodetest.Config{Mixes: 2})
-				other := stranger(t, n, func(cfg *node.Config) { cfg.Params = params })
+				other := stranger(t, n, func(cfg *node.Config) { cfg.Network = network })
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := run(ctx, other)
 				time.Sleep(10 * time.Minute)
@@ -180,7 +184,7 @@ func TestMixThatLeftIsNotDialled(t *testing.T) {
 		var mu sync.Mutex
 		dialled := 0
 		n := nodetest.Start(t, nodetest.Config{Mixes: 2, Node: func(_ int, cfg *node.Config) {
-			cfg.BatchSize = 1
+			cfg.Mix.Size = 1
 			dial := cfg.Dial
 			cfg.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 				mu.Lock()

@@ -69,7 +69,7 @@ func withInbox(b *inbox, change func(*node.Config)) func(int, *node.Config) {
 }
 
 // immediate lets every packet leave as it comes.
-func immediate(cfg *node.Config) { cfg.BatchSize = 1 }
+func immediate(cfg *node.Config) { cfg.Mix.Size = 1 }
 
 // wrap makes a packet for a service at the end of a path of mixes.
 func wrap(t *testing.T, n *nodetest.Network, service, message string, path ...int) []byte {
@@ -86,8 +86,14 @@ func wrap(t *testing.T, n *nodetest.Network, service, message string, path ...in
 // send sends packets in frames of their own.
 func send(t *testing.T, c *link.Conn, packets ...[]byte) {
 	t.Helper()
+	sendIn(t, c, nodetest.FirstEpoch, packets...)
+}
+
+// sendIn does so for the keys of an epoch.
+func sendIn(t *testing.T, c *link.Conn, epoch byte, packets ...[]byte) {
+	t.Helper()
 	for _, packet := range packets {
-		require.NoError(t, c.WriteFrame(link.Packet, 0, packet))
+		require.NoError(t, c.WriteFrame(link.Packet, epoch, packet))
 	}
 	require.NoError(t, c.Flush())
 }

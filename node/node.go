@@ -11,15 +11,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/keyring"
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/mix"
-	"sphinxmix.example/node/replay"
 	"sphinxmix.example/sphinx"
 )
 
@@ -34,7 +33,7 @@ type Handler interface {
 // Config is what a node needs. A zero field means its documented default.
 type Config struct {
 	Identity  ed25519.PrivateKey // what the node is known by; required
-	Params    sphinx.Params      // the network's; required
+	Network   directory.Network  // as the directory publishes it; required
 	Directory *directory.Client  // where the node registers and finds its peers; required
 
 	// Listener is where peers and clients connect. It is required, and closed when Run returns.
@@ -47,16 +46,22 @@ type Config struct {
 	// Handlers are the services at this hop by the destination that names them; none if nil.
 	Handlers map[string]Handler
 
-	BatchSize     int           // distinct senders that release a batch; 8 if zero
-	BatchDeadline time.Duration // how long a packet waits for a batch at most; 1 s if zero
-	MaxTags       int           // packets that the key may open in its life; 4,194,304 if zero
+	Mix   mix.Config // when packets leave, and in which order; package mix has the defaults
+	Cover Cover      // traffic of the node's own; none if zero
 
-	MaxLinksPerAddress int           // connections from one address; link's default if zero
-	Refresh            time.Duration // how often the network view is fetched; 10 s if zero
+	// KeyDir is a folder of the node's own where its epoch keys outlive it, each with its replay set. If empty they die
+	// with the process, which gives less to who seizes the machine, and costs the packets under way at a restart.
+	KeyDir  string
+	MaxTags int // packets that one epoch's key opens; 4,194,304 if zero, at some 70 bytes of memory each
+
+	MaxLinks           int           // connections from mixes, and as many from others; link's default if zero
+	MaxLinksPerAddress int           // of the others from one address; link's default if zero
+	Refresh            time.Duration // how often the network view is fetched; 10 s, or a quarter of an epoch if that is less, if zero
 	Lifetime           time.Duration // how long a registration is good for; 1 h if zero
 
-	Random io.Reader    // for keys and shuffles; crypto/rand if nil
-	Log    *slog.Logger // discards if nil
+	Version string       // of the program, for operators
+	Random  io.Reader    // for keys and shuffles; crypto/rand if nil
+	Log     *slog.Logger // discards if nil
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -72,9 +77,8 @@ func (c Config) withDefaults() (Config, error) {
 		name  string
 		value int64
 	}{
-		{"BatchSize", int64(c.BatchSize)},
-		{"BatchDeadline", int64(c.BatchDeadline)},
 		{"MaxTags", int64(c.MaxTags)},
+		{"MaxLinks", int64(c.MaxLinks)},
 		{"MaxLinksPerAddress", int64(c.MaxLinksPerAddress)},
 		{"Refresh", int64(c.Refresh)},
 		{"Lifetime", int64(c.Lifetime)},
@@ -88,11 +92,16 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("node: Config.Handlers has none for %q", name)
 		}
 	}
-	if err := c.Params.Validate(); err != nil {
+	for _, reserved := range []string{link.DropService, loopService} {
+		if c.Handlers[reserved] != nil {
+			return c, fmt.Errorf("node: Config.Handlers has %q, which is the name of cover traffic", reserved)
+		}
+	}
+	if err := c.Network.Validate(); err != nil {
 		return c, err
 	}
-	if c.Params.Schedule != sphinx.BoundSchedule {
-		return c, directory.ErrInsecureSchedule
+	if err := c.Cover.validate(c.Network); err != nil {
+		return c, err
 	}
 	if c.Address == "" {
 		c.Address = c.Listener.Addr().String()
@@ -105,10 +114,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.BatchSize = cmp.Or(c.BatchSize, 8)
-	c.BatchDeadline = cmp.Or(c.BatchDeadline, time.Second)
+	if c.Mix.Rand == nil {
+		c.Mix.Rand = c.Random
+	}
 	c.MaxTags = cmp.Or(c.MaxTags, 1<<22)
-	c.Refresh = cmp.Or(c.Refresh, 10*time.Second)
+	c.Refresh = cmp.Or(c.Refresh, min(10*time.Second, c.Network.Epoch/4))
 	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)
 	if c.Lifetime < time.Second || c.Lifetime > directory.MaxDescriptorLifetime {
 		return c, fmt.Errorf("node: Config.Lifetime is %v, must be 1 s to %v", c.Lifetime, directory.MaxDescriptorLifetime)
@@ -118,72 +128,90 @@ func (c Config) withDefaults() (Config, error) {
 
 // Node is one mix. Make it with New and start it with Run.
 type Node struct {
-	cfg   Config
-	id    directory.NodeID
-	key   *sphinx.PrivateKey // lives and dies with the process, as does the replay set
-	tags  *replay.Set
-	batch *mix.Threshold[*packet]
+	cfg     Config
+	id      directory.NodeID
+	started time.Time
+	ring    *keyring.Ring
+	keys    atomic.Pointer[keys] // those of the ring, as the pipeline uses them
 
 	view        atomic.Pointer[directory.View] // the newest; View says whether it is still good
 	viewChanged chan struct{}                  // holds one when the mixing goroutine has not looked at it
+	keysChanged chan struct{}                  // holds one when the directory has not been told
+	version     uint64                         // of the last descriptor; belongs to follow, and to Drain after it
+	leaving     atomic.Bool
+	leave, left chan struct{} // closed when the node is to be registered no more, and when it will not be
 
 	inbound chan *packet // as they came
 	opened  chan *packet // unwrapped, not yet mixed
 	exits   chan *packet // for a service of this node
 	free    sync.Pool    // of *packet
 	live    atomic.Int64 // packets that are not in free
+	senders senders
 	boxes   mailboxes
+	loops   loops
+	peers   atomic.Pointer[[]*peer] // for Stats alone
+
 	counts  counters
+	history history
 }
 
-// The lengths of a node's queues, in packets. inbound and opened are short, since a full one only slows the links that
-// fill it; what comes out of a batch comes at once, and what then finds its queue full is dropped. The batch holds no
-// more of one sender than fits in a queue beside the others, so that a flood harms only who sends it.
+// The lengths of a node's queues, in packets. inbound and opened only slow the links that fill them; what comes out of a
+// batch comes at once, and what then finds its queue full is dropped.
 const (
 	inboundQueue = 256
-	openedQueue  = 256
+	openedQueue  = 2048 // what comes meanwhile goes on being opened while a batch's tags are written to disk
 	outQueue     = 1 << 14
 	clientQueue  = 1024 // twice what a client waits for at once
 	maxHeld      = 1 << 14
-	senderShare  = maxHeld / 4
-	maxUnwrap    = 64 // packets in one UnwrapBatch
+	senderShare  = maxHeld / 4 // what one sender has in the node, from its link to the end of its batch
+	maxUnwrap    = 64          // packets in one UnwrapBatch
 
 	// maxMemory is the size in bytes of all packets in the node, wherever they wait.
 	maxMemory = 256 << 20
 )
 
-// New returns a node with a fresh mix key.
+// New returns a node, with the keys that Config.KeyDir keeps or new ones.
 func New(cfg Config) (*Node, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	key, err := sphinx.GenerateKey(cfg.Random)
-	if err != nil {
-		return nil, err
-	}
-	batch, err := mix.NewThreshold[*packet](mix.ThresholdConfig{Size: cfg.BatchSize, Deadline: cfg.BatchDeadline, Rand: cfg.Random})
-	if err != nil {
-		return nil, err
-	}
+	now := time.Now()
 	n := &Node{
 		cfg:     cfg,
 		id:      directory.NodeIDOf(cfg.Identity.Public().(ed25519.PublicKey)),
-		key:     key,
-		tags:    replay.NewSet(cfg.MaxTags),
-		batch:   batch,
+		started: now,
 		inbound: make(chan *packet, inboundQueue),
 		opened:  make(chan *packet, openedQueue),
 		exits:   make(chan *packet, outQueue),
+		senders: senders{known: make(map[string]*sender)},
 		boxes:   mailboxes{open: make(map[string]chan *packet)},
+		loops:   loops{pending: make(map[loopID]time.Time)},
 
 		viewChanged: make(chan struct{}, 1),
+		keysChanged: make(chan struct{}, 1),
+		leave:       make(chan struct{}),
+		left:        make(chan struct{}),
+	}
+	n.free.New = func() any { return &packet{bytes: make([]byte, cfg.Network.PacketSize())} }
+	if _, err := mix.New[*packet](cfg.Mix); err != nil {
+		return nil, fmt.Errorf("node: Config.Mix: %w", err)
+	}
+	n.ring, err = keyring.Open(keyring.Config{
+		Length: cfg.Network.Epoch, Dir: cfg.KeyDir, MaxTags: cfg.MaxTags, Random: cfg.Random, Log: cfg.Log,
+	}, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.useKeys(); err != nil {
+		n.ring.Close()
+		return nil, err
 	}
 	// What the directory would not take is better said now than found in a log.
-	if _, err := n.descriptor(time.Now()); err != nil {
+	if _, err := n.descriptor(now); err != nil {
+		n.ring.Close()
 		return nil, fmt.Errorf("node: Config.Address or Config.Handlers: %w", err)
 	}
-	n.free.New = func() any { return &packet{bytes: make([]byte, cfg.Params.PacketSize())} }
 	return n, nil
 }
 
@@ -202,11 +230,11 @@ func (n *Node) View() *directory.View {
 }
 
 // Run serves until parent ends, which is the one way to stop it without an error, and returns once every goroutine of the
-// node has ended. It erases the mix key. A node runs once.
+// node has ended. It erases the mix keys from memory. A node runs once.
 func (n *Node) Run(parent context.Context) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	defer n.key.Wipe()
+	defer n.closeKeys()
 	var running sync.WaitGroup
 	start := func(name string, part func(context.Context) error) {
 		running.Go(func() {
@@ -216,12 +244,14 @@ func (n *Node) Run(parent context.Context) error {
 		})
 	}
 	start("links", n.serveLinks)
-	for range runtime.GOMAXPROCS(0) {
-		start("unwrapping", n.unwrap)
+	start("keys", n.rotate)
+	for worker := range workers {
+		start("unwrapping", func(ctx context.Context) error { return n.unwrap(ctx, worker) })
 	}
 	start("mixing", n.mix)
 	start("services", n.serveExits)
 	start("directory", n.follow)
+	start("cover", n.cover)
 	<-ctx.Done()
 	running.Wait()
 	if parent.Err() != nil {
@@ -248,7 +278,8 @@ func (n *Node) lists(key ed25519.PublicKey) bool {
 func (n *Node) linkConfig() link.Config {
 	return link.Config{
 		Key:                n.cfg.Identity,
-		FrameSize:          n.cfg.Params.PacketSize(),
+		FrameSize:          n.cfg.Network.PacketSize(),
+		MaxConns:           n.cfg.MaxLinks,
 		MaxConnsPerAddress: n.cfg.MaxLinksPerAddress,
 		Known:              n.lists,
 		Log:                n.cfg.Log,

@@ -10,10 +10,11 @@ import (
 // gone nowhere.
 type outlet struct {
 	conn    *link.Conn
-	sent    *atomic.Uint64
-	lost    *atomic.Uint64
-	pending uint64      // written and not flushed
-	release func() bool // stops what watches over conn; may be nil
+	sent    []*atomic.Uint64 // each counts what was flushed
+	lost    []*atomic.Uint64 // each counts what was not
+	pending uint64           // written and not flushed
+	release func() bool      // stops what watches over conn; may be nil
+	padding []byte           // the body of a frame of zeros
 }
 
 // write sends a frame, at once where nothing is waiting behind it. After an error the outlet is closed.
@@ -27,8 +28,20 @@ func (o *outlet) write(kind link.Kind, epoch byte, frame []byte, last bool) erro
 	case err != nil:
 		o.close()
 	case last:
-		o.sent.Add(o.pending)
+		add(o.sent, o.pending)
 		o.pending = 0
+	}
+	return err
+}
+
+// pad sends a frame that says nothing. After an error the outlet is closed.
+func (o *outlet) pad() error {
+	err := o.conn.WriteFrame(link.Padding, 0, o.padding)
+	if err == nil {
+		err = o.conn.Flush()
+	}
+	if err != nil {
+		o.close()
 	}
 	return err
 }
@@ -38,6 +51,12 @@ func (o *outlet) close() {
 	if o.release != nil {
 		o.release()
 	}
-	o.lost.Add(o.pending)
+	add(o.lost, o.pending)
 	o.pending = 0
+}
+
+func add(counters []*atomic.Uint64, count uint64) {
+	for _, c := range counters {
+		c.Add(count)
+	}
 }

@@ -2,7 +2,11 @@ package node
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -32,6 +36,10 @@ type peer struct {
 	desc  *directory.Descriptor
 	queue chan *packet
 	stop  context.CancelFunc
+
+	// For Stats alone.
+	connected  atomic.Bool
+	sent, lost atomic.Uint64
 }
 
 func newPeers(ctx context.Context, n *Node) *peers {
@@ -42,16 +50,18 @@ func (ps *peers) wait() { ps.running.Wait() }
 
 // send queues p for the mix of that name, or drops it.
 func (ps *peers) send(id directory.NodeID, p *packet) {
-	var desc *directory.Descriptor
-	if view := ps.node.View(); view != nil {
-		desc, _ = view.Node(id)
-	}
-	if desc == nil {
+	view := ps.node.View()
+	if view == nil {
 		ps.node.drop(p, DropNextHop)
 		return
 	}
 	to := ps.known[id]
 	if to == nil {
+		desc, listed := view.Node(id)
+		if !listed {
+			ps.node.drop(p, DropNextHop)
+			return
+		}
 		to = ps.start(desc)
 	}
 	ps.node.offer(to.queue, p, DropPeerQueue)
@@ -68,14 +78,24 @@ func (ps *peers) forgetChanged(view *directory.View) {
 		known.stop()
 		delete(ps.known, id)
 	}
+	ps.tell()
 }
 
 func (ps *peers) start(desc *directory.Descriptor) *peer {
 	ctx, stop := context.WithCancel(ps.ctx)
 	p := &peer{node: ps.node, desc: desc, queue: make(chan *packet, outQueue), stop: stop}
 	ps.known[desc.ID()] = p
+	ps.tell()
 	ps.running.Go(func() { p.run(ctx) })
 	return p
+}
+
+// tell lets Stats know who the peers are.
+func (ps *peers) tell() {
+	all := slices.SortedFunc(maps.Values(ps.known), func(a, b *peer) int {
+		return strings.Compare(a.desc.ID().String(), b.desc.ID().String())
+	})
+	ps.node.peers.Store(&all)
 }
 
 // run is stage 5 for one peer.
@@ -87,11 +107,11 @@ func (p *peer) run(ctx context.Context) {
 		if out != nil {
 			out.close()
 			out = nil
+			p.connected.Store(false)
 		}
 	}
 	defer hangUp()
-	// An idle link is ended from this side, before the other side does and a packet is lost to a closed link.
-	idle := time.NewTimer(keepIdle)
+	idle := time.NewTimer(p.idleGap())
 	defer idle.Stop()
 	for {
 		select {
@@ -102,17 +122,34 @@ func (p *peer) run(ctx context.Context) {
 					return
 				}
 			}
-			if out.write(link.Packet, keyEpoch, next.bytes, len(p.queue) == 0) != nil {
+			if out.write(link.Packet, next.epoch, next.bytes, len(p.queue) == 0) != nil {
 				out = nil
+				p.connected.Store(false)
 			}
 			p.node.recycle(next)
-			idle.Reset(keepIdle)
+			idle.Reset(p.idleGap())
 		case <-idle.C:
-			hangUp()
+			switch {
+			case !p.node.cfg.Cover.on():
+				hangUp()
+			case out != nil && out.pad() != nil:
+				out = nil
+				p.connected.Store(false)
+			}
+			idle.Reset(p.idleGap())
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// idleGap is how long a link may be without packets. Then it carries padding, so that idling does not show, or, without
+// cover, is ended from this side, before the other side does and a packet is lost to a closed link.
+func (p *peer) idleGap() time.Duration {
+	if p.node.cfg.Cover.on() {
+		return gap(1 / paddingGap.Seconds())
+	}
+	return keepIdle
 }
 
 // connect dials until it succeeds. It returns nil only when ctx has ended, which also closes what it returned earlier.
@@ -121,10 +158,12 @@ func (p *peer) connect(ctx context.Context) *outlet {
 	for backoff := firstBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		conn, err := p.dial(ctx)
 		if err == nil {
+			p.connected.Store(true)
 			return &outlet{
 				conn:    conn,
-				sent:    &p.node.counts.sent,
-				lost:    &p.node.counts.drops[DropPeer],
+				padding: make([]byte, p.node.cfg.Network.PacketSize()),
+				sent:    []*atomic.Uint64{&p.node.counts.sent, &p.sent},
+				lost:    []*atomic.Uint64{&p.node.counts.drops[DropPeer], &p.lost},
 				release: context.AfterFunc(ctx, func() { conn.Close() }),
 			}
 		}

@@ -3,12 +3,12 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/mix"
-	"sphinxmix.example/node/replay"
 	"sphinxmix.example/sphinx"
 )
 
@@ -17,21 +17,24 @@ import (
 //
 //  1. receive   (parallel, one per link)   frame → packet; waits while the next stage is busy, and TCP with it
 //  2. unwrap    (parallel, one per core)   what is waiting is opened together; replays are refused
-//  3. mix       (sequential)               packets are held until their batch is released, in shuffled order
-//  4. release   (sequential, part of mix)  to a peer's queue, a service or a mailbox: never waits
-//  5. send      (parallel, one per peer)   packet → frame; see peers.go
+//  3. mix       (sequential)               packets are held until their strategy lets them go, in shuffled order
+//  4. commit    (sequential, part of mix)  the tags of all that was opened are stored, once for all that leaves together
+//  5. release   (sequential, part of mix)  to a peer's queue, a service or a mailbox: never waits
+//  6. send      (parallel, one per peer)   packet → frame; see peers.go
 //     serve     (sequential)               payload → service, whose replies enter stage 3
 //     deliver   (parallel, one per client) payload → frame; see mailbox.go
+//
+// The node's own cover traffic (cover.go) enters at stage 3 as well.
 
 // packet is the unit that moves through the stages.
 type packet struct {
-	bytes  []byte // one packet
-	sender string // who handed it in, as the batch tells senders apart
-	layer  sphinx.Layer
+	bytes []byte  // one packet
+	epoch byte    // of the key that opens it
+	from  *sender // who handed it in
+	share bool    // it takes a part of its sender's share
+	key   *key    // that opened it; nil where it was made here
+	layer sphinx.Layer
 }
-
-// keyEpoch is the one epoch whose key this node has.
-const keyEpoch = 0
 
 func (n *Node) take() *packet {
 	n.live.Add(1)
@@ -40,8 +43,16 @@ func (n *Node) take() *packet {
 
 func (n *Node) recycle(p *packet) {
 	n.live.Add(-1)
-	p.sender, p.layer = "", sphinx.Layer{}
+	p.leaveShare()
+	*p = packet{bytes: p.bytes}
 	n.free.Put(p)
+}
+
+func (p *packet) leaveShare() {
+	if p.share {
+		p.share = false
+		p.from.release()
+	}
 }
 
 func (n *Node) drop(p *packet, reason Drop) {
@@ -52,11 +63,20 @@ func (n *Node) drop(p *packet, reason Drop) {
 // receive is stage 1 for one link. It returns when the link ends.
 func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 	var (
-		view   *directory.View // that sender was last read from
-		sender string
-		box    *mailbox
+		view *directory.View // that from was last read from
+		from *sender
+		box  *mailbox
 	)
+	links := &n.senders.others
+	if n.lists(conn.Peer()) {
+		links = &n.senders.mixes
+	}
+	links.Add(1)
 	defer func() {
+		links.Add(-1)
+		if from != nil {
+			n.senders.leave(from)
+		}
 		if box != nil {
 			n.boxes.close(box)
 			n.discard(box.queue, DropNoClient)
@@ -76,14 +96,19 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 		case kind != link.Packet:
 			n.drop(p, DropFrame)
 			return
-		case epoch != keyEpoch:
-			n.drop(p, DropEpoch)
 		default:
 			n.counts.received.Add(1)
-			if now := n.View(); sender == "" || now != view {
-				view, sender = now, n.senderOf(conn)
+			if now := n.View(); from == nil || now != view {
+				if from != nil {
+					n.senders.leave(from)
+				}
+				view, from = now, n.senders.join(n.senderOf(conn))
 			}
-			p.sender = sender
+			if !from.admit(ctx) {
+				n.recycle(p)
+				return
+			}
+			p.epoch, p.from, p.share = epoch, from, true
 			select {
 			case n.inbound <- p:
 			case <-ctx.Done():
@@ -93,22 +118,8 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 	}
 }
 
-// senderOf tells senders apart for the batch. A mix that the directory lists counts for itself. Everyone else, who can
-// make any number of keys and links, counts by address.
-func (n *Node) senderOf(conn *link.Conn) string {
-	if n.lists(conn.Peer()) {
-		return "mix " + directory.NodeIDOf(conn.Peer()).String()
-	}
-	return "address " + conn.Host()
-}
-
 // unwrap is stage 2 on one core.
-func (n *Node) unwrap(ctx context.Context) error {
-	unwrapper, err := sphinx.NewUnwrapper(n.cfg.Params, n.key, n.tags)
-	if err != nil {
-		return err
-	}
-	defer unwrapper.Wipe()
+func (n *Node) unwrap(ctx context.Context, worker int) error {
 	var (
 		packets [maxUnwrap]*packet
 		bytes   [maxUnwrap][]byte
@@ -120,26 +131,63 @@ func (n *Node) unwrap(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
-		for i := range waiting {
-			bytes[i] = packets[i].bytes
-		}
-		unwrapper.UnwrapBatch(bytes[:waiting], layers[:waiting], errs[:waiting])
-		for i, p := range packets[:waiting] {
-			if errs[i] != nil {
-				if errors.Is(errs[i], replay.ErrFull) {
-					return errs[i] // a mix that refuses everything must not stay in the network
+		known := *n.keys.Load()
+		for rest := packets[:waiting]; len(rest) > 0; {
+			// Those of one epoch go together, and nearly always all are of one.
+			count := sameEpoch(rest)
+			together := rest[:count]
+			rest = rest[count:]
+			k := known.find(together[0].epoch)
+			if k == nil {
+				for _, p := range together {
+					n.drop(p, DropEpoch)
 				}
-				n.drop(p, dropOf(errs[i]))
 				continue
 			}
-			p.layer = layers[i]
-			select {
-			case n.opened <- p:
-			case <-ctx.Done():
-				return nil
+			for i, p := range together {
+				bytes[i] = p.bytes
+			}
+			k.openers[worker].unwrap(bytes[:count], layers[:count], errs[:count])
+			for i, p := range together {
+				if errs[i] != nil {
+					n.refuse(p, k, errs[i])
+					continue
+				}
+				p.key, p.layer = k, layers[i]
+				select {
+				case n.opened <- p:
+				case <-ctx.Done():
+					return nil
+				}
 			}
 		}
 	}
+}
+
+func (o *opener) unwrap(packets [][]byte, layers []sphinx.Layer, errs []error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.UnwrapBatch(packets, layers, errs)
+}
+
+// refuse drops a packet that did not open.
+func (n *Node) refuse(p *packet, k *key, err error) {
+	if errors.Is(err, sphinx.ErrReplayStore) && slices.Contains(*n.keys.Load(), k) {
+		n.refuseAll(k, err)
+	}
+	n.drop(p, dropOf(err))
+}
+
+// sameEpoch brings the packets of one epoch to the front and returns how many they are.
+func sameEpoch(packets []*packet) int {
+	count := 0
+	for i, p := range packets {
+		if p.epoch == packets[0].epoch {
+			packets[count], packets[i] = packets[i], packets[count]
+			count++
+		}
+	}
+	return count
 }
 
 // gather waits for one packet and takes those that are waiting behind it, as many as fit.
@@ -159,23 +207,29 @@ func gather(ctx context.Context, from <-chan *packet, into []*packet) (count int
 	return count, true
 }
 
-// mix is stages 3 and 4. The batch and the peers belong to it alone.
+// mix is stages 3 to 5. The strategy and the peers belong to it alone.
 func (n *Node) mix(ctx context.Context) error {
+	strategy, err := mix.New[*packet](n.cfg.Mix)
+	if err != nil {
+		return err
+	}
 	peers := newPeers(ctx, n)
 	defer peers.wait()
 	due := time.NewTimer(0)
 	defer due.Stop()
-	held := make(map[string]int) // packets in the batch by sender
+	var held heldSet
 	for {
 		opened := n.opened
-		if n.batch.Held() >= maxHeld {
+		if held.packets >= maxHeld {
 			opened = nil
 		}
 		select {
 		case p := <-opened:
-			n.hold(p, held)
-			for range min(len(opened), maxUnwrap) { // so that a busy node asks the batch once for many packets
-				n.hold(<-opened, held)
+			now := time.Now()
+			n.hold(p, strategy, &held, now)
+			// What else is here goes along, so that a busy node asks its strategy once for many packets.
+			for range min(len(opened), maxHeld-held.packets) {
+				n.hold(<-opened, strategy, &held, now)
 			}
 		case <-due.C:
 		case <-n.viewChanged:
@@ -183,13 +237,16 @@ func (n *Node) mix(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		out, next := n.batch.Due(time.Now())
+		out, next := strategy.Due(time.Now())
 		if len(out) > 0 {
+			n.commit()
 			n.counts.batches.Add(1)
-			clear(held)
-		}
-		for _, p := range out {
-			n.release(p, peers)
+			n.history.batch(n, held.senders)
+			for _, p := range out {
+				held.remove(p.from)
+				n.release(p, peers)
+			}
+			n.counts.held.Store(int64(held.packets))
 		}
 		if !next.IsZero() {
 			due.Reset(time.Until(next))
@@ -197,25 +254,53 @@ func (n *Node) mix(ctx context.Context) error {
 	}
 }
 
-// hold adds p to the batch, unless its sender has its share there.
-func (n *Node) hold(p *packet, held map[string]int) {
-	if held[p.sender] >= senderShare {
-		n.drop(p, DropSender)
-		return
-	}
-	held[p.sender]++
-	n.batch.Add(mix.Packet[*packet]{Sender: p.sender, Item: p}, time.Now())
+// heldSet counts what the strategy holds.
+type heldSet struct {
+	packets, senders int
 }
 
-// release is stage 4 for one packet.
+func (h *heldSet) add(from *sender) {
+	h.packets++
+	if from.held++; from.held == 1 {
+		h.senders++
+	}
+}
+
+func (h *heldSet) remove(from *sender) {
+	h.packets--
+	if from.held--; from.held == 0 {
+		h.senders--
+	}
+}
+
+// hold hands p to the strategy.
+func (n *Node) hold(p *packet, to mix.Strategy[*packet], held *heldSet, now time.Time) {
+	var delay time.Duration
+	if p.layer.Route == sphinx.Relay {
+		if route, ok := directory.ParseRoute(p.layer.Next); ok {
+			delay = route.Delay
+		}
+	}
+	held.add(p.from)
+	n.counts.held.Store(int64(held.packets))
+	to.Add(mix.Packet[*packet]{Sender: p.from.name, Delay: delay, Item: p}, now)
+}
+
+// release is stage 5 for one packet.
 func (n *Node) release(p *packet, peers *peers) {
+	p.leaveShare()
+	if p.key != nil && p.key.failed.Load() {
+		n.drop(p, DropReplayStore)
+		return
+	}
 	switch p.layer.Route {
 	case sphinx.Relay:
 		route, ok := directory.ParseRoute(p.layer.Next)
 		switch {
-		case !ok || route.Epoch != keyEpoch || route.Node == n.id: // nobody honest takes one mix twice in a row
+		case !ok || route.Node == n.id: // nobody honest takes one mix twice in a row
 			n.drop(p, DropNextHop)
 		default:
+			p.epoch = route.Epoch
 			peers.send(route.Node, p)
 		}
 	case sphinx.Exit:
@@ -246,44 +331,6 @@ func (n *Node) discard(queue <-chan *packet, reason Drop) {
 			n.drop(left, reason)
 		default:
 			return
-		}
-	}
-}
-
-// serveExits gives the payloads that end here to their services.
-func (n *Node) serveExits(ctx context.Context) error {
-	var sender string // of the message that a service has before it; its replies count as its sender's own
-	reply := func(first sphinx.Address, bytes []byte) {
-		p := n.take()
-		if len(bytes) != len(p.bytes) {
-			n.drop(p, DropService)
-			return
-		}
-		copy(p.bytes, bytes)
-		p.sender = sender
-		p.layer = sphinx.Layer{Route: sphinx.Relay, Next: first}
-		select {
-		case n.opened <- p:
-		case <-ctx.Done():
-		}
-	}
-	for {
-		select {
-		case p := <-n.exits:
-			handler := n.cfg.Handlers[string(p.layer.Destination)]
-			if handler == nil {
-				n.drop(p, DropNoService)
-				continue
-			}
-			sender = p.sender
-			if err := handler.Handle(ctx, p.layer.Message, reply); err != nil {
-				n.drop(p, DropService)
-				continue
-			}
-			n.counts.served.Add(1)
-			n.recycle(p)
-		case <-ctx.Done():
-			return nil
 		}
 	}
 }

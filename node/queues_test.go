@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/node"
+	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/nodetest"
 	"sphinxmix.example/sphinx"
@@ -32,10 +33,10 @@ func (b *blocked) Handle(ctx context.Context, message []byte, send func(sphinx.A
 func blockable(t *testing.T) (*nodetest.Network, *blocked) {
 	service := &blocked{release: make(chan struct{})}
 	return nodetest.Start(t, nodetest.Config{
-		Mixes:  2,
-		Params: sphinx.Params{MaxHops: 2, PayloadSize: 256},
+		Mixes:   2,
+		Network: directory.Network{Params: sphinx.Params{MaxHops: 2, PayloadSize: 256}},
 		Node: func(_ int, cfg *node.Config) {
-			cfg.BatchSize = 1
+			cfg.Mix.Size = 1
 			cfg.Handlers["blocked"] = service
 		},
 	}), service

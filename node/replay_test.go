@@ -1,17 +1,22 @@
 package node_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/node"
+	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/nodetest"
-	"sphinxmix.example/node/replay"
+	"sphinxmix.example/sphinx"
 )
 
 // unmixed starts mixes with an inbox that hold nothing back.
@@ -50,7 +55,7 @@ func TestReplaysAtOnceAreRefused(t *testing.T) {
 			c := n.Link(fmt.Sprint("host", i), nil, 0)
 			go func() {
 				for range copies {
-					_ = c.WriteFrame(link.Packet, 0, packet)
+					_ = c.WriteFrame(link.Packet, nodetest.FirstEpoch, packet)
 				}
 				_ = c.Flush()
 			}()
@@ -96,40 +101,85 @@ func TestSpoiledCopyDoesNotBurnTheOriginal(t *testing.T) {
 	})
 }
 
-// TestFullReplaySetEndsTheNode: it opens nothing more, and says why it ends, so that clients do not go on choosing a mix
-// that refuses everything.
-func TestFullReplaySetEndsTheNode(t *testing.T) {
+// TestFullReplaySetRefuses: with a key whose set is full nothing more is opened, what it has opened is not lost, and with
+// the next epoch's key all goes on. An operator sees it.
+func TestFullReplaySetRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const room = 10
 		box := &inbox{}
-		var ended error
 		n := nodetest.Start(t, nodetest.Config{
-			Mixes: 2,
+			Mixes:   2,
+			Network: directory.Network{Epoch: time.Hour},
 			Node: withInbox(box, func(cfg *node.Config) {
-				cfg.BatchSize, cfg.MaxTags = 1, room
+				cfg.Mix.Size, cfg.Mix.Interval, cfg.MaxTags = batchSize, deadline, room
 			}),
-			Ended: func(i int, err error) {
-				require.Zero(t, i)
-				ended = err
-			},
 		})
 		alice := n.Link("alice", nil, 0)
+		now := byte(n.EpochAt(time.Now()))
 		var want []string
 		for i := range room {
 			want = append(want, fmt.Sprint("message ", i))
-			send(t, alice, wrap(t, n, "inbox", want[i], 0))
+			sendIn(t, alice, now, wrap(t, n, "inbox", want[i], 0))
 			synctest.Wait()
 		}
+		require.False(t, n.Mixes[0].Stats().Epochs[0].Failed)
+		sendIn(t, alice, now, wrap(t, n, "inbox", "too many", 0))
+		sleep(deadline)
 		require.Equal(t, want, box.sorted())
-		require.NoError(t, ended)
+		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropReplayStore: 1})
+		require.True(t, n.Mixes[0].Stats().Epochs[0].Failed)
+		require.Equal(t, room, n.Mixes[0].Stats().Epochs[0].Tags)
 
-		send(t, alice, wrap(t, n, "inbox", "too many", 0))
-		synctest.Wait()
-		require.ErrorIs(t, ended, replay.ErrFull)
-		require.Equal(t, want, box.sorted())
+		next := n.EpochAt(time.Now()) + 1
+		d, _ := fetch(t, n).Node(n.Mixes[0].ID())
+		key, listed := d.Key(next)
+		require.True(t, listed)
+		packet, err := n.Params.Wrap(nil, nil, []sphinx.Hop{{Address: n.Mixes[0].Hop().Address, Key: key}}, []byte("inbox"), []byte("next epoch"))
+		require.NoError(t, err)
+		sendIn(t, alice, byte(next), packet)
+		sleep(deadline)
+		require.Equal(t, append(want, "next epoch"), box.sorted())
+	})
+}
 
-		send(t, n.Link("bob", nil, 1), wrap(t, n, "inbox", "elsewhere", 1))
+// TestNothingLeavesWhoseTagIsNotStored: a disk that fails costs the packets that could come again, and no others.
+func TestNothingLeavesWhoseTagIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{}
+		n := nodetest.Start(t, nodetest.Config{Mixes: 1, Node: withInbox(box, func(cfg *node.Config) {
+			cfg.Mix.Size, cfg.Mix.Interval = batchSize, deadline
+		})})
+		alice := n.Link("alice", nil, 0)
+		send(t, alice, wrap(t, n, "inbox", "stored", 0))
+		sleep(deadline)
+		n.Mixes[0].FailCommits(errors.New("disk full"))
+		send(t, alice, wrap(t, n, "inbox", "not stored", 0))
+		sleep(deadline)
+		send(t, alice, wrap(t, n, "inbox", "nor this", 0))
+		sleep(deadline)
+		require.Equal(t, []string{"stored"}, box.sorted())
+		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropReplayStore: 2})
+		require.True(t, n.Mixes[0].Stats().Epochs[0].Failed)
+	})
+}
+
+// TestKeptKeysKeepTheirReplays: a node with a folder opens what was made for it before a restart, once.
+func TestKeptKeysKeepTheirReplays(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o700))
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{}
+		n := nodetest.Start(t, nodetest.Config{Mixes: 1, Node: withInbox(box, func(cfg *node.Config) {
+			cfg.Mix.Size, cfg.KeyDir = 1, filepath.Join(dir, "keys")
+		})})
+		before, after := wrap(t, n, "inbox", "before", 0), wrap(t, n, "inbox", "after", 0)
+		send(t, n.Link("alice", nil, 0), before)
 		synctest.Wait()
-		require.Equal(t, append([]string{"elsewhere"}, want...), box.sorted(), "the other mix is not concerned")
+		n.Stop(0)
+		n.StartKept(0)
+		send(t, n.Link("alice", nil, 0), before, after)
+		synctest.Wait()
+		require.Equal(t, []string{"after", "before"}, box.sorted())
+		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropReplay: 1})
 	})
 }

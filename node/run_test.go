@@ -24,7 +24,7 @@ func stranger(t *testing.T, n *nodetest.Network, change func(*node.Config)) *nod
 	require.NoError(t, err)
 	cfg := node.Config{
 		Identity:  identity,
-		Params:    n.Params,
+		Network:   n.Network,
 		Directory: n.Directory(),
 		Listener:  n.Listen("stranger:4000"),
 		Dial:      n.Dialer("stranger"),
@@ -72,10 +72,10 @@ func TestRunEndsWithItsContext(t *testing.T) {
 				defer cancel()
 				start := time.Now()
 				node := stranger(t, n, nil)
-				require.NotEqual(t, make([]byte, sphinx.KeySize), node.MixKey())
+				require.NotEqual(t, make([]byte, 2*sphinx.KeySize), node.MixKeys())
 				require.NoError(t, <-run(ctx, node))
 				require.Equal(t, time.Minute, time.Since(start))
-				require.Equal(t, make([]byte, sphinx.KeySize), node.MixKey(), "the key is erased")
+				require.Equal(t, make([]byte, 2*sphinx.KeySize), node.MixKeys(), "the keys are erased")
 			})
 		})
 	}

@@ -17,6 +17,9 @@ const (
 	Reply                     // body: message id ‖ payload, then zeros; from a gateway to its client
 )
 
+// DropService is the destination of messages that their last hop throws away: cover traffic.
+const DropService = "drop"
+
 // MailboxSecret is 32 random bytes by which a client claims the replies to its client id. A client makes a new one for
 // each link, and tells it to nobody but its gateway.
 type MailboxSecret [32]byte

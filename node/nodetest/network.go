@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ import (
 	"sphinxmix.example/node"
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
+	"sphinxmix.example/node/mix"
 	"sphinxmix.example/sphinx"
 )
 
@@ -44,23 +46,27 @@ const (
 	Refresh       = 10 * time.Second
 )
 
+// FirstEpoch is the epoch, mod 256, in which a bubble of testing/synctest begins, in 2000, with the default Network. It
+// lasts for five days from then on.
+const FirstEpoch = 1565 % 256
+
 const directoryAddress = "directory:80"
 
 // Config says what a network is like. A zero field means its default.
 type Config struct {
-	Mixes  int                           // 5 if zero
-	Params sphinx.Params                 // 5 hops and a payload of 1024 bytes if zero
-	Node   func(i int, cfg *node.Config) // changes the configuration of mix i, each time before it starts
-	Client func(cfg *client.Config)      // changes that of clients
-	Views  func(*directory.ServerConfig) // changes the directory's
-	Tap    Tap                           // sees the frames on all links; see Tap
-	Ended  func(i int, err error)        // is told that mix i ended by itself; fails the test if nil
+	Mixes   int                           // 5 if zero
+	Network directory.Network             // 5 hops, a payload of 1024 bytes and epochs of 7 days if zero
+	Node    func(i int, cfg *node.Config) // changes the configuration of mix i, each time before it starts
+	Client  func(cfg *client.Config)      // changes that of clients
+	Views   func(*directory.ServerConfig) // changes the directory's
+	Tap     Tap                           // sees the frames on all links; see Tap
+	Ended   func(i int, err error)        // is told that mix i ended by itself; fails the test if nil
 }
 
 // Network is a running network.
 type Network struct {
-	Params sphinx.Params
-	Mixes  []*Mix
+	directory.Network
+	Mixes []*Mix
 
 	t         testing.TB
 	cfg       Config
@@ -80,7 +86,8 @@ type Mix struct {
 	Name     string // by which other mixes know its connections
 	Address  string // where it listens; may be changed while it is stopped
 	Identity ed25519.PrivateKey
-	Key      *sphinx.PrivateKey // a copy of the mix key, new at each start
+	Key      *sphinx.PrivateKey // a copy of the mix key of the epoch in which it was started, new at each start
+	Epoch    byte               // of that key, mod 256
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -90,11 +97,12 @@ type Mix struct {
 func Start(t testing.TB, cfg Config) *Network {
 	t.Helper()
 	cfg.Mixes = cmp.Or(cfg.Mixes, 5)
-	cfg.Params = cmp.Or(cfg.Params, sphinx.Params{MaxHops: 5, PayloadSize: 1024})
+	cfg.Network.Params = cmp.Or(cfg.Network.Params, sphinx.Params{MaxHops: 5, PayloadSize: 1024})
+	cfg.Network.Epoch = cmp.Or(cfg.Network.Epoch, directory.MaxEpoch)
 	_, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
 	n := &Network{
-		Params:    cfg.Params,
+		Network:   cfg.Network,
 		t:         t,
 		cfg:       cfg,
 		key:       private,
@@ -138,27 +146,39 @@ func (n *Network) Start(i int) {
 	n.Settle()
 }
 
+// StartKept starts mix i after a Stop with the mix keys that its Config.KeyDir has kept: Mix.Key stays.
+func (n *Network) StartKept(i int) {
+	n.t.Helper()
+	key := n.Mixes[i].Key
+	n.start(i)
+	n.Mixes[i].Key = key
+	n.Settle()
+}
+
 func (n *Network) start(i int) {
 	n.t.Helper()
 	m := n.Mixes[i]
 	raw := make([]byte, sphinx.KeySize)
 	rand.Read(raw)
 	cfg := node.Config{
-		Identity:      m.Identity,
-		Params:        n.Params,
-		Directory:     n.Directory(),
-		Listener:      n.listen(m.Address, m.Identity, m.Name),
-		Dial:          n.dialer(m.Name, m.Identity),
-		Handlers:      map[string]node.Handler{"echo": exit.NewEcho(n.Params)},
-		BatchDeadline: BatchDeadline,
-		Refresh:       Refresh,
-		Random:        io.MultiReader(bytes.NewReader(raw), rand.Reader), // the mix key is what is drawn first
+		Identity:  m.Identity,
+		Network:   n.Network,
+		Directory: n.Directory(),
+		Listener:  n.listen(m.Address, m.Identity, m.Name),
+		Dial:      n.dialer(m.Name, m.Identity),
+		Handlers:  map[string]node.Handler{"echo": exit.NewEcho(n.Params)},
+		Refresh:   Refresh,
+		Random:    io.MultiReader(bytes.NewReader(raw), rand.Reader), // the current epoch's key is what is drawn first
 	}
 	if n.cfg.Node != nil {
 		n.cfg.Node(i, &cfg)
 	}
+	if cfg.Mix == (mix.Config{}) {
+		cfg.Mix.Interval = BatchDeadline
+	}
 	var err error
 	m.Key, err = sphinx.NewPrivateKey(raw)
+	m.Epoch = byte(n.EpochAt(time.Now()))
 	require.NoError(n.t, err)
 	m.Node, err = node.New(cfg)
 	require.NoError(n.t, err)
@@ -188,7 +208,7 @@ func (m *Mix) halt() {
 
 // Hop is the mix as a hop of a path.
 func (m *Mix) Hop() sphinx.Hop {
-	return sphinx.Hop{Address: directory.Route{Node: m.ID()}.Address(), Key: m.Key.Public()}
+	return sphinx.Hop{Address: directory.Route{Node: m.ID(), Epoch: m.Epoch}.Address(), Key: m.Key.Public()}
 }
 
 // Settle waits until each running mix knows all running mixes as they are now.
@@ -210,12 +230,17 @@ func (n *Network) settled() bool {
 		}
 		for _, m := range n.Mixes {
 			d, listed := view.Node(m.ID())
-			if m.cancel != nil && (!listed || d.Address != m.Address || d.Keys[0].Key != m.Key.Public()) {
+			if m.cancel != nil && (!listed || d.Address != m.Address || !lists(d, m.Key.Public())) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// lists reports whether d has that key, in whatever epoch.
+func lists(d *directory.Descriptor, key sphinx.PublicKey) bool {
+	return slices.ContainsFunc(d.Keys, func(k directory.EpochKey) bool { return k.Key == key })
 }
 
 // Client connects a client from the host of that name. It is closed with the test, if not before.

@@ -35,7 +35,7 @@ func send(t *testing.T, n *nodetest.Network, c *link.Conn, message string) {
 	t.Helper()
 	packet, err := n.Params.Wrap(nil, nil, []sphinx.Hop{n.Mixes[0].Hop(), n.Mixes[1].Hop()}, []byte("inbox"), []byte(message))
 	require.NoError(t, err)
-	require.NoError(t, c.WriteFrame(link.Packet, 0, packet))
+	require.NoError(t, c.WriteFrame(link.Packet, nodetest.FirstEpoch, packet))
 	require.NoError(t, c.Flush())
 }
 

@@ -22,13 +22,13 @@ func (n *Network) Directory() *directory.Client {
 		},
 		DisableKeepAlives: true,
 	}
-	return &directory.Client{URL: "http://" + directoryAddress, Key: n.key.Public().(ed25519.PublicKey), HTTP: &http.Client{Transport: transport}}
+	return &directory.Client{URLs: []string{"http://" + directoryAddress}, Key: n.key.Public().(ed25519.PublicKey), HTTP: &http.Client{Transport: transport}}
 }
 
 // ForgetNodes empties the directory, as a restart does. It must be stopped, and is still after that.
 func (n *Network) ForgetNodes() {
 	n.t.Helper()
-	cfg := directory.ServerConfig{Key: n.key, Params: n.Params}
+	cfg := directory.ServerConfig{Key: n.key, Network: n.Network}
 	if n.cfg.Views != nil {
 		n.cfg.Views(&cfg)
 	}

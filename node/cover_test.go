@@ -1,0 +1,138 @@
+package node_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/node"
+	"sphinxmix.example/node/link"
+	"sphinxmix.example/node/nodetest"
+)
+
+// TestLoopsComeBack: at the configured rate, and none is lost in a network in which nothing is.
+func TestLoopsComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{Mixes: 4, Node: func(_ int, cfg *node.Config) { cfg.Cover.Loops = 2 }})
+		sleep(2 * time.Minute) // until those are given up that were sent before all mixes knew each other
+		before := n.Counts()
+		sleep(10 * time.Minute)
+		after := n.Counts()
+		// 4800 on average; six standard deviations of a Poisson process are 416.
+		require.InDelta(t, 4800, after.LoopsSent-before.LoopsSent, 416)
+		require.InDelta(t, after.LoopsSent-before.LoopsSent, after.LoopsReturned-before.LoopsReturned, 20, "a few are under way")
+		require.Equal(t, before.LoopsLost, after.LoopsLost)
+		require.Equal(t, before.Dropped, after.Dropped)
+	})
+}
+
+// TestDropsEndSilently at the mixes that they were sent to.
+func TestDropsEndSilently(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{Mixes: 4, Node: func(_ int, cfg *node.Config) { cfg.Cover.Drops = 2 }})
+		before := n.Counts() // some went to mixes that not all knew yet
+		sleep(10 * time.Minute)
+		after := n.Counts()
+		require.InDelta(t, 4800, after.DropsSent-before.DropsSent, 416)
+		require.InDelta(t, after.DropsSent-before.DropsSent, after.Covered-before.Covered, 20)
+		require.Equal(t, before.Dropped, after.Dropped)
+	})
+}
+
+// TestLostLoopsShow: a mix that loses what it should send on shows in the others' loop loss.
+func TestLostLoopsShow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var losing atomic.Bool
+		n := nodetest.Start(t, nodetest.Config{
+			Mixes: 4,
+			Node:  func(_ int, cfg *node.Config) { cfg.Cover.Loops = 2 },
+			Tap: func(f nodetest.Frame) []nodetest.Frame {
+				if losing.Load() && f.From == "mix3" {
+					return nil
+				}
+				return []nodetest.Frame{f}
+			},
+		})
+		losing.Store(true)
+		sleep(10 * time.Minute)
+		for _, m := range n.Mixes[:3] {
+			c := m.Counts()
+			// Of the paths through two of three others, two thirds go through mix3.
+			require.InDelta(t, 2./3, float64(c.LoopsLost)/float64(c.LoopsLost+c.LoopsReturned), 0.1, m.Name)
+		}
+		history := n.Mixes[0].Stats().History
+		require.NotZero(t, history[len(history)-2].LoopsLost)
+	})
+}
+
+// TestCoverIsLikeAllOtherTraffic: frames of one kind, size and epoch, and padding on links that are idle.
+func TestCoverIsLikeAllOtherTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var frames, strange atomic.Int64
+		n := nodetest.Start(t, nodetest.Config{
+			Mixes: 5,
+			Node:  func(_ int, cfg *node.Config) { cfg.Cover = node.Cover{Loops: 1, Drops: 1} },
+			Tap: func(f nodetest.Frame) []nodetest.Frame {
+				frames.Add(1)
+				if f.Kind != link.Packet || f.Arg != nodetest.FirstEpoch {
+					strange.Add(1)
+				}
+				return []nodetest.Frame{f}
+			},
+		})
+		send(t, n.Link("alice", nil, 0), wrap(t, n, "nobody", "", 0, 1, 2))
+		sleep(time.Minute)
+		require.Greater(t, frames.Load(), int64(1000))
+		require.Zero(t, strange.Load())
+	})
+}
+
+// TestDrain: a node that leaves is listed no more at once, sends what it holds, and says when it is done.
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{}
+		const long = time.Minute
+		n := nodetest.Start(t, nodetest.Config{Mixes: 4, Node: withInbox(box, func(cfg *node.Config) {
+			cfg.Mix.Size, cfg.Mix.Interval = batchSize, long
+		})})
+		require.Equal(t, node.Serving, n.Mixes[0].Stats().State)
+		send(t, n.Link("alice", nil, 0), wrap(t, n, "inbox", "held", 0, 1))
+		sleep(time.Second)
+		require.Equal(t, 1, n.Mixes[0].Stats().Held)
+
+		start := time.Now()
+		drained := make(chan error, 1)
+		go func() { drained <- n.Mixes[0].Drain(t.Context()) }()
+		sleep(2 * time.Second)
+		_, listed := fetch(t, n).Node(n.Mixes[0].ID())
+		require.False(t, listed)
+		require.Equal(t, node.Leaving, n.Mixes[0].Stats().State)
+		require.Empty(t, drained)
+		require.NoError(t, <-drained)
+		require.Greater(t, time.Since(start), long-2*time.Second, "not before the batch left")
+		require.Less(t, time.Since(start), 2*long)
+		require.EqualValues(t, 1, n.Mixes[0].Counts().Sent)
+		n.Stop(0)
+		sleep(long)
+		require.Equal(t, []string{"held"}, box.sorted())
+	})
+}
+
+// TestDrainEndsWithItsContext, however long the batch is.
+func TestDrainEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{Mixes: 1, Node: func(_ int, cfg *node.Config) {
+			cfg.Mix.Size, cfg.Mix.Interval = batchSize, time.Hour
+		}})
+		send(t, n.Link("alice", nil, 0), wrap(t, n, "echo", "", 0))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		require.ErrorIs(t, n.Mixes[0].Drain(ctx), context.DeadlineExceeded)
+		require.Equal(t, time.Minute, time.Since(start))
+	})
+}

@@ -1,0 +1,205 @@
+package node
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"sphinxmix.example/node/directory"
+)
+
+// State is where a node stands between its start and its end.
+type State string
+
+// The states, in their order.
+const (
+	Starting State = "starting" // has no view of the network that lists it yet
+	Serving  State = "serving"
+	Leaving  State = "leaving" // out of the directory, and sending what it still holds
+)
+
+// Stats is what a node has done since it started and how it stands. Nothing in it is about one packet or one client.
+type Stats struct {
+	Node     directory.NodeID
+	Address  string
+	Version  string // of the program; empty where the caller gave none
+	Strategy string // of the mix, as it is configured
+	State    State
+	Started  time.Time
+	Now      time.Time
+
+	Counts
+	Held   int   // packets that wait for their batch
+	Memory int64 // bytes of all packets in the node
+
+	View   *ViewStats   // nil before the first
+	Epochs []EpochStats // with a key, ascending
+	Peers  []PeerStats  // that this node has sent something, by id
+	Links  LinkStats
+
+	History []Sample // of the last hour, oldest first; the last one is not over yet
+}
+
+// ViewStats describes the newest view of the network.
+type ViewStats struct {
+	Version            uint64
+	Published, Expires time.Time
+	Mixes              int
+}
+
+// EpochStats describes a mix key.
+type EpochStats struct {
+	Number       uint64
+	Begins, Ends time.Time // of its epoch
+	Current      bool
+	Tags         int  // packets that were opened with it
+	MaxTags      int  // how many it can open
+	Failed       bool // its replay set is full or cannot be written, so that everything for it is refused
+}
+
+// PeerStats describes the link to another mix.
+type PeerStats struct {
+	Node      directory.NodeID
+	Address   string
+	Connected bool
+	Queue     int    // packets that wait for it
+	Sent      uint64 // packets
+	Lost      uint64 // packets, on their way or while it could not be reached
+}
+
+// LinkStats counts the links that others have made.
+type LinkStats struct{ Mixes, Others int }
+
+// SamplePeriod is how long a Sample lasts.
+const SamplePeriod = 10 * time.Second
+
+// maxSamples are an hour's.
+const maxSamples = int(time.Hour / SamplePeriod)
+
+// Sample is what happened in one SamplePeriod.
+type Sample struct {
+	At       time.Time // when it began
+	Received uint64    // packets
+	Sent     uint64    // packets: to mixes, services and clients
+	Dropped  uint64    // packets
+	Batches  uint64    // that were released
+
+	// The anonymity sets of those batches: how many distinct senders had a packet in the node when it was released. All
+	// zero without a batch.
+	MinSenders, MaxSenders int
+	MeanSenders            float64
+
+	LoopsSent, LoopsLost uint64 // of the node's own cover traffic
+}
+
+// history keeps the samples of the last hour.
+type history struct {
+	mu      sync.Mutex
+	samples []Sample // the last one is being taken; guarded by mu
+	before  Counts   // when it began; guarded by mu
+	sum     uint64   // of the senders of its batches; guarded by mu
+}
+
+// batch notes that a batch is released while that many senders have packets in the mix.
+func (h *history) batch(n *Node, senders int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.current(n, time.Now())
+	if s.Batches == 0 || senders < s.MinSenders {
+		s.MinSenders = senders
+	}
+	s.MaxSenders = max(s.MaxSenders, senders)
+	s.Batches++
+	h.sum += uint64(senders)
+	s.MeanSenders = float64(h.sum) / float64(s.Batches)
+}
+
+// current returns the sample that is being taken at the time now, and begins it if it is not there yet. It is called with
+// mu held.
+func (h *history) current(n *Node, now time.Time) *Sample {
+	if len(h.samples) > 0 {
+		last := &h.samples[len(h.samples)-1]
+		if age := now.Sub(last.At); age >= 0 && age < SamplePeriod {
+			return last
+		}
+		h.fill(last, n.Counts())
+	}
+	h.before, h.sum = n.Counts(), 0
+	if len(h.samples) == maxSamples {
+		h.samples = slices.Delete(h.samples, 0, 1)
+	}
+	h.samples = append(h.samples, Sample{At: now})
+	return &h.samples[len(h.samples)-1]
+}
+
+// fill sets what is the difference between two counts.
+func (h *history) fill(s *Sample, now Counts) {
+	s.Received = now.Received - h.before.Received
+	s.Sent = now.Sent + now.Served + now.Delivered - h.before.Sent - h.before.Served - h.before.Delivered
+	s.Dropped = now.dropped() - h.before.dropped()
+	s.LoopsSent = now.LoopsSent - h.before.LoopsSent
+	s.LoopsLost = now.LoopsLost - h.before.LoopsLost
+}
+
+func (c *Counts) dropped() (sum uint64) {
+	for _, count := range c.Dropped {
+		sum += count
+	}
+	return sum
+}
+
+// Stats returns what there is to know about the node. Its parts are read one by one, so they may differ by what is under
+// way.
+func (n *Node) Stats() Stats {
+	now := time.Now()
+	s := Stats{
+		Node:     n.id,
+		Address:  n.cfg.Address,
+		Version:  n.cfg.Version,
+		Strategy: cmp.Or(n.cfg.Mix.Strategy, "threshold"),
+		State:    Starting,
+		Started:  n.started,
+		Now:      now,
+		Counts:   n.Counts(),
+		Held:     int(n.counts.held.Load()),
+		Memory:   n.live.Load() * int64(n.cfg.Network.PacketSize()),
+		Epochs:   n.epochStats(now),
+		Links:    LinkStats{Mixes: int(n.senders.mixes.Load()), Others: int(n.senders.others.Load())},
+	}
+	if view := n.view.Load(); view != nil {
+		s.View = &ViewStats{Version: view.Version, Published: view.Published, Expires: view.Expires, Mixes: len(view.Nodes)}
+		if _, listed := view.Node(n.id); listed && now.Before(view.Expires) {
+			s.State = Serving
+		}
+	}
+	if n.leaving.Load() {
+		s.State = Leaving
+	}
+	if peers := n.peers.Load(); peers != nil {
+		for _, p := range *peers {
+			s.Peers = append(s.Peers, PeerStats{
+				Node: p.desc.ID(), Address: p.desc.Address, Connected: p.connected.Load(), Queue: len(p.queue),
+				Sent: p.sent.Load(), Lost: p.lost.Load(),
+			})
+		}
+	}
+	n.history.mu.Lock()
+	defer n.history.mu.Unlock()
+	n.history.fill(n.history.current(n, now), s.Counts)
+	s.History = slices.Clone(n.history.samples)
+	return s
+}
+
+func (n *Node) epochStats(now time.Time) []EpochStats {
+	var all []EpochStats
+	length := n.cfg.Network.Epoch
+	for _, k := range *n.keys.Load() {
+		begins := time.Unix(int64(k.Number)*int64(length/time.Second), 0).UTC()
+		all = append(all, EpochStats{
+			Number: k.Number, Begins: begins, Ends: begins.Add(length), Current: k.Number == n.cfg.Network.EpochAt(now),
+			Tags: k.Tags.Len(), MaxTags: n.cfg.MaxTags, Failed: k.refusing.Load(),
+		})
+	}
+	return all
+}
