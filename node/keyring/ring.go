@@ -12,20 +12,20 @@
 //
 // # Clocks
 //
-// Erased keys never come back, whatever the clock does. A clock that jumps ahead by two epochs or more, and one that
-// is set back by as much, costs keys: those that are not of the three epochs around the new time are erased. Packets made
-// for them are lost, and new keys stand in the descriptor from then on; where an epoch then has its second key, the
-// descriptor lists that one alone, and packets for the first fail to open. A clock that is set back by less than two
-// epochs costs no key: the one that then is two epochs ahead is kept, but neither listed nor used until its time has
-// come, and the one of the epoch before the current stays erased. A clock before 1970 shows epoch 0.
+// Erased keys never come back, whatever the clock does. A clock that jumps ahead makes keys be erased as if the time
+// had passed. One that is set back over one boundary costs none: the key that is then two epochs ahead is kept, but
+// neither listed nor used before its time, and the previous epoch has none. One that is set back further shows epochs
+// whose keys are erased: the current one and the next get new keys, and keys more than two epochs ahead are erased, as
+// nobody knows for how long they would have to lie there. So an epoch can have a second key. Then the first is gone for
+// good: packets made for it are lost, and the descriptor lists the second alone. A clock before 1970 shows epoch 0.
 //
 // # The folder
 //
 // With a folder, keys survive a restart; without, they die with the process. A key is used only with its set of tags, as
 // whoever restarts with the one and not the other takes each packet twice: where one of the two is missing or damaged,
-// both are erased. So whoever copies an older state of the folder back lets old packets in again: leave it out of
-// backups. The folder holds, for the epoch n, epoch-n.key and epoch-n.tags ([replay.Open] describes the latter), a
-// lock, and what others have put there, which is left alone.
+// both are erased. So whoever brings back an older state of the folder, from a backup or a snapshot of the machine, lets
+// old packets in again: keep it out of them. The folder holds, for the epoch n, epoch-n.key and epoch-n.tags
+// ([replay.Open] describes the latter), a lock, and what others have put there, which is left alone.
 package keyring
 
 import (
@@ -152,7 +152,7 @@ func (r *Ring) Advance(now time.Time) (changed bool, next time.Time, err error) 
 	r.hold(kept, doomed, current)
 
 	changed = !slices.Equal(before.live, r.Epochs())
-	next = time.Unix(int64(current+1)*int64(r.cfg.Length/time.Second), 0)
+	next = time.Unix(int64(current+1)*int64(r.cfg.Length/time.Second), 0).UTC()
 	if err = errors.Join(notErased, notMade); err != nil {
 		err = fmt.Errorf("keyring: %w", err)
 		if soon := now.Add(retryAfter); soon.Before(next) {
@@ -216,6 +216,7 @@ func (r *Ring) generate(number uint64, others []*Epoch) (*Epoch, error) {
 		return nil, err
 	}
 	if slices.ContainsFunc(others, func(e *Epoch) bool { return e.public == key.Public() }) {
+		key.Wipe()
 		return nil, errors.New("the source of randomness repeats itself")
 	}
 	if r.folder == nil {
