@@ -17,7 +17,7 @@ type Config struct {
 	Strategy string
 
 	// Size is how many distinct senders the held packets must come from before a threshold or a pool lets go of any, at
-	// least 1; 8 if zero. With 1 a threshold holds nothing back.
+	// least 1; 8 if zero. With 1 a threshold mixes nothing but what came before Due was called.
 	Size int
 
 	// Interval is how long a threshold waits for Size senders at most, and how often a timed mix or a pool lets go of
@@ -59,7 +59,12 @@ func New[T any](cfg Config) (Strategy[T], error) {
 	random := source{from: cfg.Rand}
 	switch cfg.Strategy {
 	case "threshold":
-		return NewThreshold[T](ThresholdConfig{Size: cfg.Size, Deadline: cfg.Interval, Rand: cfg.Rand})
+		return &threshold[T]{
+			size:     cfg.Size,
+			deadline: cfg.Interval,
+			random:   random,
+			senders:  make(map[string]struct{}),
+		}, nil
 	case "timed":
 		return &timed[T]{grid: grid{interval: cfg.Interval}, random: random}, nil
 	case "pool":

@@ -13,7 +13,7 @@ type poisson[T any] struct {
 	random   source
 
 	clock   time.Time     // now of the last call
-	elapsed time.Duration // counted since the first packet of those in waiting came
+	elapsed time.Duration // what was counted so far
 	waiting []delayed[T]  // a heap: the next to leave first, and i before 2i+1 and 2i+2
 	ready   []T           // their time has come, their order has not been drawn
 	batch   []T           // the last that left; its memory is that of the next ready
@@ -26,11 +26,7 @@ type delayed[T any] struct {
 
 func (p *poisson[T]) Add(packet Packet[T], now time.Time) {
 	p.advance(now)
-	if len(p.waiting) == 0 {
-		p.elapsed = 0
-	}
-	delay := min(max(packet.Delay, 0), p.maxDelay)
-	p.push(delayed[T]{leaves: p.elapsed + delay, item: packet.Item})
+	p.push(delayed[T]{leaves: p.elapsed + min(packet.Delay, p.maxDelay), item: packet.Item})
 }
 
 func (p *poisson[T]) Due(now time.Time) (out []T, next time.Time) {

@@ -18,7 +18,7 @@ type pool[T any] struct {
 
 	held    []pooled[T]
 	batch   []T                 // the last that left
-	senders map[string]struct{} // of held; filled when they are counted
+	senders map[string]struct{} // empty but while they are counted
 }
 
 type pooled[T any] struct {
@@ -91,7 +91,6 @@ func (p *pool[T]) chosen() int {
 }
 
 func (p *pool[T]) countSenders() int {
-	clear(p.senders)
 	for i := range p.held {
 		p.senders[p.held[i].sender] = struct{}{}
 	}

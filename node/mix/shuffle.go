@@ -13,9 +13,8 @@ type source struct {
 	rest []byte // what is left of buf
 }
 
-// shuffle puts items into an order that every permutation is equally likely to
-// give (Fisher and Yates). If it fails, items are in some order that must not be
-// used, but none is lost.
+// shuffle puts items into an order that every permutation is equally likely to give (Fisher and Yates). If it fails,
+// items are in some order that must not be used, but none is lost.
 func shuffle[T any](s *source, items []T) error {
 	for i := len(items) - 1; i > 0; i-- {
 		j, err := s.below(uint64(i) + 1)
