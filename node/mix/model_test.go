@@ -125,10 +125,10 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 	for _, name := range strategies {
 		t.Run(name, func(t *testing.T) {
 			outs := 0
-			for seed := range byte(50) {
+			for seed := range byte(25) {
 				outs += playSchedule(t, name, seed)
 			}
-			require.Greater(t, outs, 5000, "batches that left")
+			require.Greater(t, outs, 2500, "batches that left")
 		})
 	}
 }
