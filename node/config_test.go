@@ -63,6 +63,7 @@ func TestConfigErrorsSayWhatIsWrong(t *testing.T) {
 		{"tags", func(c *node.Config) { c.MaxTags = -1 }, "MaxTags"},
 		{"an epoch of half a second", func(c *node.Config) { c.Network.Epoch = time.Second / 2 }, "epoch"},
 		{"a strategy that is none", func(c *node.Config) { c.Mix.Strategy = "hope" }, "Strategy"},
+		{"a mix that heeds delays where there are none", func(c *node.Config) { c.Mix.Strategy = "poisson" }, "Poisson"},
 		{"cover at a rate below nothing", func(c *node.Config) { c.Cover.Loops = -1 }, "Cover"},
 		{"cover at no rate", func(c *node.Config) { c.Cover.Drops = math.NaN() }, "Cover"},
 		{"cover in a network of short paths", func(c *node.Config) { c.Network.MaxHops, c.Cover.Loops = 2, 1 }, "Cover"},

@@ -10,8 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/node"
+	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
+	"sphinxmix.example/node/mix"
 	"sphinxmix.example/node/nodetest"
+	"sphinxmix.example/sphinx"
 )
 
 // TestLoopsComeBack: at the configured rate, and none is lost in a network in which nothing is.
@@ -134,5 +137,31 @@ func TestDrainEndsWithItsContext(t *testing.T) {
 		start := time.Now()
 		require.ErrorIs(t, n.Mixes[0].Drain(ctx), context.DeadlineExceeded)
 		require.Equal(t, time.Minute, time.Since(start))
+	})
+}
+
+// TestPoissonMixHeedsDelays: each packet leaves when its own delay is over, whatever else is there.
+func TestPoissonMixHeedsDelays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{}
+		n := nodetest.Start(t, nodetest.Config{
+			Mixes:   3,
+			Network: directory.Network{MeanDelay: time.Second},
+			Node:    withInbox(box, func(cfg *node.Config) { cfg.Mix = mix.Config{Strategy: "poisson"} }),
+		})
+		alice := n.Link("alice", nil, 0)
+		start := time.Now()
+		for i, delay := range []time.Duration{3 * time.Second, time.Second, 2 * time.Second} {
+			hop := n.Mixes[1].Hop()
+			hop.Address = directory.Route{Node: n.Mixes[1].ID(), Epoch: nodetest.FirstEpoch, Delay: delay}.Address()
+			packet, err := n.Params.Wrap(nil, nil, []sphinx.Hop{n.Mixes[0].Hop(), hop}, []byte("inbox"), []byte{byte('a' + i)})
+			require.NoError(t, err)
+			send(t, alice, packet)
+		}
+		sleep(4 * time.Second)
+		require.Equal(t, []string{"b", "c", "a"}, box.messages)
+		for i, when := range box.times {
+			require.Equal(t, time.Duration(i+1)*time.Second, when.Sub(start))
+		}
 	})
 }

@@ -103,6 +103,9 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.Cover.validate(c.Network); err != nil {
 		return c, err
 	}
+	if c.Mix.Strategy == "poisson" && c.Network.MeanDelay == 0 {
+		return c, errors.New("node: Config.Mix is a Poisson mix, in a network whose packets ask for no delay: nothing would be mixed")
+	}
 	if c.Address == "" {
 		c.Address = c.Listener.Addr().String()
 	}
