@@ -120,6 +120,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Mix.Rand == nil {
 		c.Mix.Rand = c.Random
 	}
+	if c.Mix.Strategy == "poisson" {
+		c.Mix.MaxDelay = cmp.Or(c.Mix.MaxDelay, directory.MaxDelay) // that of the makers of packets: a lower one would show
+	}
 	c.MaxTags = cmp.Or(c.MaxTags, 1<<22)
 	c.Refresh = cmp.Or(c.Refresh, min(10*time.Second, c.Network.Epoch/4))
 	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)
