@@ -1,26 +1,24 @@
 package directory
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 )
 
-const maxReason = 512 // bytes of a directory's answer that are read for its first line
-
-// Client asks one directory. Its fields must not be changed after the first call. It is safe for concurrent use and
-// must not be copied.
+// Client asks one directory, at any of its servers. Its fields must not be changed after the first call. It is safe for
+// concurrent use and must not be copied.
+//
+// It starts with a server chosen at random, stays with one that answers, and turns to the next when one fails, is behind
+// what is known already, or does not renew its view in time. An error tells of every server that was asked.
 type Client struct {
 	// URLs are where the directory's servers are, each "http://host:port" or "https://…"; at least one.
 	URLs []string
@@ -28,15 +26,18 @@ type Client struct {
 	// Key is the directory's public key, required.
 	Key ed25519.PublicKey
 
-	// HTTP makes the requests. Nil means a client that uses no proxy and no compression, follows no redirect, keeps no
-	// connection, and gives up after 2 minutes in all or 30 seconds without an answer.
+	// HTTP makes the requests. Nil means a client that uses no proxy and no compression, follows no redirect, and keeps no
+	// connection. Whoever makes them, a server has 5 s to answer, and as much for each further part of its answer; the
+	// whole may take 2 minutes.
 	HTTP *http.Client
 
 	// Now is the clock. time.Now if nil.
 	Now func() time.Time
 
-	mu   sync.Mutex
-	last *fetched // the newest view; guarded by mu
+	mu    sync.Mutex
+	last  *fetched // the newest view; guarded by mu
+	at    int      // the server to ask first; guarded by mu
+	begun bool     // at has been chosen; guarded by mu
 }
 
 type fetched struct {
@@ -44,11 +45,51 @@ type fetched struct {
 	hash [sha256.Size]byte // of its signed bytes
 }
 
-// Fetch returns the view of the network, which is never older than one that it returned before. A view that the
-// directory says is still current is not transferred again. The error wraps what [ParseView] has against the view,
-// ErrOlder for a view older than the last or another one of the same version, ErrRefused for an answer that is not a
-// view, or ErrNoAnswer and its cause.
+// Fetch returns the view of the network, which is never older than one that it returned before. A view that is still
+// current is not transferred again. Where no server has a newer view than the last, that one is returned while it is
+// good. The error wraps what [ParseView] has against a view, ErrTwoViews for another one of the same version as the last,
+// ErrOlder for one that is older than the last when that has expired, ErrRefused for an answer that is not a view, or
+// ErrNoAnswer and its cause.
 func (c *Client) Fetch(ctx context.Context) (*View, error) {
+	var view *View
+	err := c.each(ctx, func(s server) error {
+		got, err := c.fetch(ctx, s)
+		if err != nil {
+			return err
+		}
+		newest, err := c.accept(s, got)
+		if err != nil {
+			return err
+		}
+		view = newest
+		if c.lags(got.view) {
+			return errLags
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrTwoViews):
+		return nil, err
+	case view != nil:
+		return view, nil
+	}
+	return nil, err
+}
+
+// errLags sends Fetch on to the next server. It is no error where nobody is ahead.
+var errLags = errors.New("the view is old")
+
+// lags reports whether a view, which a server has just shown, should have been followed by another one.
+func (c *Client) lags(v *View) bool {
+	c.mu.Lock()
+	newest := c.last.view
+	c.mu.Unlock()
+	now, life := c.now(), v.Expires.Sub(v.Published)
+	return v.Version < newest.Version || now.After(v.Published.Add(life/4*3)) || v.EpochAt(now) > v.EpochAt(v.Published)
+}
+
+// fetch returns the view that one server has: the last again if it is that.
+func (c *Client) fetch(ctx context.Context, s server) (*fetched, error) {
 	c.mu.Lock()
 	before := c.last
 	c.mu.Unlock()
@@ -56,101 +97,144 @@ func (c *Client) Fetch(ctx context.Context) (*View, error) {
 	if before != nil {
 		header.Set("If-None-Match", entityTag(before.hash))
 	}
-	answer, err := c.do(ctx, http.MethodGet, viewPath, header, nil)
+	answer, err := s.ask(ctx, http.MethodGet, viewPath, header, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Body.Close()
-	got := before
+	defer answer.close()
 	switch {
 	case answer.StatusCode == http.StatusNotModified && before != nil:
+		return before, nil
 	case answer.StatusCode == http.StatusOK:
-		signed, err := io.ReadAll(io.LimitReader(answer.Body, MaxViewSize+1))
+		signed, err := answer.read(MaxViewSize + 1)
 		if err != nil {
-			return nil, c.noAnswer(ctx, err)
+			return nil, err
 		}
 		view, err := ParseView(signed, c.Key, c.now())
 		if err != nil {
-			return nil, c.distrust(err)
+			return nil, s.distrust(err)
 		}
-		got = &fetched{view, sha256.Sum256(signed)}
-	default:
-		return nil, c.refusal(answer, "to show its view")
+		return &fetched{view, sha256.Sum256(signed)}, nil
 	}
-	return c.accept(before, got)
+	return nil, answer.refusal("to show its view")
 }
 
-// accept makes got the last view unless it is older than the one before the request. A newer one that another call
-// fetched meanwhile takes its place.
-func (c *Client) accept(before, got *fetched) (*View, error) {
+// accept makes got the last view, if it is newer, and returns the last as it is good now.
+func (c *Client) accept(s server, got *fetched) (*View, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch last := c.last; {
-	case before != nil && got.view.Version < before.view.Version:
-		return nil, c.distrust(fmt.Errorf("%w: it shows version %d after version %d", ErrOlder, got.view.Version, before.view.Version))
-	case last != nil && got.view.Version == last.view.Version && got.hash != last.hash:
-		return nil, c.distrust(fmt.Errorf("%w: it shows two views of version %d", ErrOlder, got.view.Version))
+	last := c.last
+	switch {
 	case last == nil || got.view.Version > last.view.Version:
 		c.last = got
+	case got.view.Version == last.view.Version && got.hash != last.hash:
+		return nil, s.distrust(fmt.Errorf("%w %d", ErrTwoViews, got.view.Version))
 	}
 	view, err := c.last.view.at(c.now())
 	if err != nil {
-		return nil, c.distrust(err)
+		if got.view.Version < c.last.view.Version {
+			err = fmt.Errorf("%w: it shows version %d after version %d, which has %w", ErrOlder, got.view.Version, last.view.Version, ErrExpired)
+		}
+		return nil, s.distrust(err)
 	}
 	return view, nil
 }
 
-// Register hands the directory a descriptor as SignDescriptor returns it. One that takes the place of another must
-// have a higher version; the same one again is no error. The error wraps ErrRefused and says in the directory's words why, or
-// wraps ErrNoAnswer and its cause.
+// Register hands the directory a descriptor as SignDescriptor returns it. One that takes the place of another must have
+// a higher version; the same one again is no error. Every server is asked until one takes it. The error wraps ErrRefused
+// and says in the servers' words why, or wraps ErrNoAnswer and its cause.
 func (c *Client) Register(ctx context.Context, signed []byte) error {
-	header := http.Header{"Content-Type": {"application/octet-stream"}}
-	answer, err := c.do(ctx, http.MethodPost, descriptorPath, header, signed)
+	return c.post(ctx, descriptorPath, signed, "the descriptor")
+}
+
+// Leave tells the directory, with what SignLeave returned, that a node is no more. It is listed from the next view on,
+// and no descriptor with a version below that of the leave brings it back. A node that is not listed, and the same leave
+// again, are no errors. Errors are like those of Register.
+func (c *Client) Leave(ctx context.Context, signed []byte) error {
+	return c.post(ctx, leavePath, signed, "the leave")
+}
+
+func (c *Client) post(ctx context.Context, path string, signed []byte, what string) error {
+	return c.each(ctx, func(s server) error {
+		header := http.Header{"Content-Type": {"application/octet-stream"}}
+		answer, err := s.ask(ctx, http.MethodPost, path, header, signed)
+		if err != nil {
+			return err
+		}
+		defer answer.close()
+		if answer.StatusCode/100 != 2 {
+			return answer.refusal(what)
+		}
+		return nil
+	})
+}
+
+// each calls try for one server after the other, until it returns nil, the directory turns out to lie, or ctx ends.
+func (c *Client) each(ctx context.Context, try func(server) error) error {
+	servers, err := c.servers()
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode/100 != 2 {
-		return c.refusal(answer, "the descriptor")
+	c.mu.Lock()
+	if !c.begun {
+		c.at, c.begun = rand.IntN(len(servers)), true
 	}
-	return nil
+	first := c.at
+	c.mu.Unlock()
+	var failures failures
+	for i := range servers {
+		at := (first + i) % len(servers)
+		err := try(servers[at])
+		if err == nil {
+			c.mu.Lock()
+			c.at = at
+			c.mu.Unlock()
+			return nil
+		}
+		failures = append(failures, err)
+		if ctx.Err() != nil || errors.Is(err, ErrTwoViews) {
+			break
+		}
+	}
+	if len(failures) == 1 {
+		return failures[0]
+	}
+	return failures
 }
 
-func (c *Client) do(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
-	base, err := url.Parse(c.URLs[0])
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil {
-		return nil, fmt.Errorf("the directory's URL %q is not of the form http://host:port", c.URLs[0])
+// failures are what each of several servers failed at.
+type failures []error
+
+func (f failures) Error() string {
+	lines := make([]string, len(f))
+	for i, err := range f {
+		lines[i] = err.Error()
 	}
-	request, err := http.NewRequestWithContext(ctx, method, base.JoinPath(path).String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("directory %s: %w", c.URLs[0], err)
-	}
-	request.Header = header
-	client := c.HTTP
-	if client == nil {
-		client = defaultHTTP()
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return nil, c.noAnswer(ctx, err)
-	}
-	return answer, nil
+	return strings.Join(lines, "; ")
 }
 
-// defaultHTTP makes a client that leaves nothing behind once its answers are closed.
-func defaultHTTP() *http.Client {
-	return &http.Client{
-		Timeout:       2 * time.Minute,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-			TLSHandshakeTimeout:    10 * time.Second,
-			ResponseHeaderTimeout:  30 * time.Second,
-			MaxResponseHeaderBytes: 16 << 10,
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-		},
+func (f failures) Unwrap() []error { return f }
+
+// servers returns the servers of URLs, or says which of these cannot be one.
+func (c *Client) servers() ([]server, error) {
+	if len(c.URLs) == 0 {
+		return nil, errors.New("no URL of a directory is given")
 	}
+	if err := checkIdentity(c.Key); err != nil {
+		return nil, fmt.Errorf("directory %s: its key: %w", c.URLs[0], err)
+	}
+	servers := make([]server, len(c.URLs))
+	for i, given := range c.URLs {
+		base, err := url.Parse(given)
+		if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil {
+			return nil, fmt.Errorf("the directory's URL %q is not of the form http://host:port", given)
+		}
+		servers[i] = server{given, base, c.HTTP}
+		if c.HTTP == nil {
+			servers[i].http = defaultHTTP()
+		}
+	}
+	return servers, nil
 }
 
 func (c *Client) now() time.Time {
@@ -158,44 +242,4 @@ func (c *Client) now() time.Time {
 		return time.Now()
 	}
 	return c.Now()
-}
-
-func (c *Client) noAnswer(ctx context.Context, cause error) error {
-	// The name of the directory stands in the error already.
-	var request *url.Error
-	if errors.As(cause, &request) {
-		cause = request.Err
-	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return fmt.Errorf("directory %s: %w", c.URLs[0], cause)
-	}
-	return fmt.Errorf("directory %s %w: is it running, and is this its address? (%w)", c.URLs[0], ErrNoAnswer, cause)
-}
-
-func (c *Client) distrust(err error) error {
-	advice := ""
-	switch {
-	case errors.Is(err, ErrView), errors.Is(err, ErrOlder):
-	case errors.Is(err, ErrSignature):
-		advice = ": is the directory's key the right one?"
-	case errors.Is(err, ErrExpired):
-		advice = ": are the clocks right, here and there?"
-	}
-	return fmt.Errorf("directory %s: %w%s", c.URLs[0], err, advice)
-}
-
-// refusal says in one line of visible characters why answer is not what was asked for.
-func (c *Client) refusal(answer *http.Response, what string) error {
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxReason)) // what came before a failure says more than the failure
-	reason, _, _ := strings.Cut(string(text), "\n")
-	reason = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
-			return -1
-		}
-		return r
-	}, reason)
-	if reason == "" || answer.StatusCode/100 == 3 {
-		reason = fmt.Sprintf("it answers %d %s, is this the address of a directory?", answer.StatusCode, http.StatusText(answer.StatusCode))
-	}
-	return fmt.Errorf("directory %s %w %s: %s", c.URLs[0], ErrRefused, what, reason)
 }

@@ -52,5 +52,6 @@ const (
 	nodeIDContext     = "sphinxmix node id v1\x00"
 	networkContext    = "sphinxmix network v1\x00"
 	descriptorContext = "sphinxmix descriptor v1\x00"
+	leaveContext      = "sphinxmix leave v1\x00"
 	viewContext       = "sphinxmix view v1\x00"
 )

@@ -15,15 +15,20 @@ var (
 	ErrOlder            = errors.New("older than what is known already")
 )
 
-// What else a [Server] refuses a descriptor for.
+// What else a [Server] refuses a node for.
 var (
+	ErrLeave    = errors.New("malformed leave")
 	ErrLifetime = errors.New("the descriptor expires too far in the future")
+	ErrFuture   = errors.New("from the future")
 	ErrTaken    = errors.New("another node has this node id")
 	ErrFull     = errors.New("no room for another node")
+	ErrTooMany  = errors.New("too many new nodes from one address: try again later")
+	ErrStore    = errors.New("the directory cannot reach what it knows: try again later")
 )
 
 // What a [Client] meets on its way. The errors returned wrap these and say what to do.
 var (
 	ErrNoAnswer = errors.New("does not answer")
+	ErrTwoViews = errors.New("the directory lies: it signed two views of version")
 	ErrRefused  = errors.New("refuses")
 )

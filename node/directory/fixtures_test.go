@@ -100,3 +100,19 @@ func serve(t *testing.T, cfg ServerConfig) (*Server, *Client, *clock) {
 	t.Cleanup(host.Close)
 	return s, &Client{URLs: []string{host.URL}, Key: public(directoryKey), Now: now.Now}, now
 }
+
+// published returns the view that s gives out.
+func published(t *testing.T, s *Server) *publication {
+	t.Helper()
+	p, err := s.publish(t.Context())
+	require.NoError(t, err)
+	return p
+}
+
+// viewOfServer returns that view as a client understands it.
+func viewOfServer(t *testing.T, s *Server) *View {
+	t.Helper()
+	v, err := ParseView(published(t, s).signed, public(directoryKey), s.cfg.Now())
+	require.NoError(t, err)
+	return v
+}

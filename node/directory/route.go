@@ -33,6 +33,15 @@ func NodeIDOf(identity ed25519.PublicKey) NodeID {
 // String returns the id in hexadecimal, 24 digits.
 func (id NodeID) String() string { return hex.EncodeToString(id[:]) }
 
+// parseNodeID is the reverse of String.
+func parseNodeID(digits string) (id NodeID, ok bool) {
+	if len(digits) != hex.EncodedLen(NodeIDSize) {
+		return NodeID{}, false
+	}
+	_, err := hex.Decode(id[:], []byte(digits))
+	return id, err == nil && id.String() == digits
+}
+
 // Route is what a routing block tells a mix about the next hop.
 type Route struct {
 	Node  NodeID

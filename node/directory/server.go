@@ -1,16 +1,12 @@
 package directory
 
 import (
-	"bytes"
+	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 )
@@ -21,23 +17,35 @@ const MaxDescriptorLifetime = 7 * 24 * time.Hour
 // ServerConfig holds what [NewServer] needs to know. Key and Network are required; a zero in any other field means its
 // default.
 type ServerConfig struct {
-	// Key signs the views. Its public half is what clients are given.
+	// Key signs the views. Its public half is what clients are given. Servers that share a store have one key.
 	Key ed25519.PrivateKey
 
-	// Network is what the directory is for.
+	// Network is what the directory is for. Servers that share a store have the same.
 	Network Network
+
+	// Store keeps the nodes and the newest view. Whoever opened it closes it, after the last request. A Memory of the
+	// server's own if nil.
+	Store Store
 
 	// Lifetime is how long a view is good for, rounded down to the second; at least 2 s. A view is signed anew when half
 	// of that has gone. 1 h if zero.
 	Lifetime time.Duration
 
-	// MaxNodes is how many nodes the directory lists, up to the constant of that name. 1024 if zero.
+	// MaxNodes is how many nodes the directory has room for, up to the constant of that name. A node takes up its place
+	// until the last of its descriptors would have expired, even when it has left. Servers that share a store may let in
+	// a few more when they are at the limit. 1024 if zero.
 	MaxNodes int
+
+	// MaxNewNodes is how many nodes that the directory does not know one address may register at once, and then again
+	// within each hour. An address is one of IPv4 or a /64 of IPv6, as the server sees it: behind a proxy there is only
+	// one. 256 if zero.
+	MaxNewNodes int
 
 	// Now is the clock. time.Now if nil.
 	Now func() time.Time
 
-	// Log receives which nodes come and go, and for debugging why a descriptor was refused. Nil discards it.
+	// Log receives which nodes come and go, what is wrong with the store, and for debugging why a node was refused. Nil
+	// discards it.
 	Log *slog.Logger
 }
 
@@ -47,6 +55,9 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	}
 	if err := c.Network.Validate(); err != nil {
 		return c, err
+	}
+	if c.Store == nil {
+		c.Store = new(Memory)
 	}
 	if c.Lifetime == 0 {
 		c.Lifetime = time.Hour
@@ -60,6 +71,12 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.MaxNodes < 0 || c.MaxNodes > MaxNodes {
 		return c, fmt.Errorf("directory: a limit of %d nodes, must be 1 to %d", c.MaxNodes, MaxNodes)
 	}
+	if c.MaxNewNodes == 0 {
+		c.MaxNewNodes = 256
+	}
+	if c.MaxNewNodes < 0 || c.MaxNewNodes > MaxNodes {
+		return c, fmt.Errorf("directory: a limit of %d new nodes from one address, must be 1 to %d", c.MaxNewNodes, MaxNodes)
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -69,160 +86,136 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	return c, nil
 }
 
-// Server is a directory, in memory: an [http.Handler] to be served at the root of its host, by an [http.Server] that has
-// timeouts. It is safe for concurrent use and starts nothing of its own.
+// Server is a directory, or one of the servers of a directory that share a [Store]: an [http.Handler] to be served at
+// the root of its host, by an [http.Server] that has timeouts. It is safe for concurrent use and starts nothing of its
+// own: what there is to do is done by the requests.
 type Server struct {
-	cfg  ServerConfig
-	hash [32]byte // of cfg.Network
-	mux  *http.ServeMux
+	cfg   ServerConfig
+	hash  [32]byte // of cfg.Network
+	mux   *http.ServeMux
+	guard *guard
+	pins  pins
 
-	mu      sync.Mutex        // guards what follows
-	nodes   map[NodeID]listed // registered, and dropped some time after they expire
-	size    int               // of the view that lists them all, in bytes
-	changed bool              // nodes has what current has not
-	current *publication      // nil before the first; never changed once it is here
+	// turn holds one token while somebody reads the store or publishes. Whoever holds it may wait for the store; mu is
+	// only ever held for a moment.
+	turn      chan struct{}
+	published int64 // the mark after which a view was put into the store the last time, -1 before; for whoever has the turn
+
+	mu      sync.Mutex   // guards what follows
+	roster  roster       // all nodes that are known
+	mark    int64        // up to which the store has been read
+	read    time.Time    // when that was, or was tried in vain; zero before the first time
+	failure error        // why the store could not be used the last time, nil if it could
+	current *publication // the newest view of cfg.Network; nil before the first; never changed once it is here
+	changes uint64       // how often something has happened that current may not have,
+	shown   uint64       // and up to which of these times it has
+	version uint64       // the highest version of a view seen, of whatever network
+	pace    bucket       // of publications
 }
 
-// listed is a registered node.
-type listed struct {
-	*Descriptor
-	signed []byte
-}
-
-// publication is a view as it goes out.
-type publication struct {
-	*View
-	signed []byte
-	tag    string // entity tag (RFC 9110 §8.8.3)
-}
-
-// NewServer returns a directory without nodes. The error wraps ErrKey, ErrNetwork, ErrInsecureSchedule or sphinx.ErrParams, or says
-// what else is wrong with cfg.
+// NewServer returns a directory. It does not ask the store yet. The error wraps ErrKey, ErrNetwork, ErrInsecureSchedule
+// or sphinx.ErrParams, or says what else is wrong with cfg.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		cfg:   cfg,
-		hash:  cfg.Network.Hash(),
-		mux:   http.NewServeMux(),
-		nodes: make(map[NodeID]listed),
-		size:  viewHeaderSize,
+		cfg:       cfg,
+		hash:      cfg.Network.Hash(),
+		mux:       http.NewServeMux(),
+		guard:     newGuard(),
+		turn:      make(chan struct{}, 1),
+		published: -1,
+		roster:    newRoster(cfg.MaxNodes),
 	}
 	s.mux.HandleFunc("POST "+descriptorPath, s.serveRegistration)
+	s.mux.HandleFunc("POST "+leavePath, s.serveLeave)
 	s.mux.HandleFunc("GET "+viewPath, s.serveView)
 	s.mux.HandleFunc("GET /{$}", s.serveListing)
 	return s, nil
 }
 
-// register takes in a node, or what is new about one.
-func (s *Server) register(signed []byte) error {
-	now := s.cfg.Now()
-	d, err := ParseDescriptor(signed, now)
-	switch {
-	case err != nil:
+func (s *Server) publicKey() ed25519.PublicKey { return s.cfg.Key.Public().(ed25519.PublicKey) }
+
+// register takes in a node, or what is new about one. from is the address that it comes from.
+func (s *Server) register(ctx context.Context, signed []byte, from string) error {
+	r, err := s.readDescriptor(signed, s.cfg.Now())
+	if err != nil {
 		return err
-	case d.Network != s.hash:
-		return fmt.Errorf("%w: here a packet has up to %d hops and a payload of %d bytes", ErrOtherNetwork, s.cfg.Network.MaxHops, s.cfg.Network.PayloadSize)
-	case d.Expires.After(now.Add(MaxDescriptorLifetime)):
-		return fmt.Errorf("%w: at most %s from now, which is %s here", ErrLifetime, MaxDescriptorLifetime, stamp(now))
 	}
-	id := d.ID()
+	return s.enter(ctx, r, from)
+}
 
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	held, known := s.nodes[id]
-	if known {
-		switch {
-		case !held.Identity.Equal(d.Identity):
-			return ErrTaken
-		case bytes.Equal(held.signed, signed):
+// leave strikes a node off the list.
+func (s *Server) leave(ctx context.Context, signed []byte) error {
+	r, err := readLeave(signed, s.cfg.Now())
+	if err != nil {
+		return err
+	}
+	return s.enter(ctx, r, "")
+}
+
+// attempts is how often a server tries to change the store before it gives up because others were faster each time.
+const attempts = 5
+
+// enter puts a record into the store, and then into the roster.
+func (s *Server) enter(ctx context.Context, r *record, from string) error {
+	paid := false
+	lost := int64(-1) // the mark after which another server was faster
+	for range attempts {
+		if err := s.know(ctx, lost); err != nil {
+			return err
+		}
+		next, mark, err := s.prepare(r, from, &paid)
+		if next == nil {
+			return err
+		}
+		set, err := s.set(ctx, next.name(), next.encode(), mark)
+		if err != nil {
+			return err
+		}
+		if set {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			_, known := s.roster.records[next.id]
+			s.take(next)
+			if next.desc == nil {
+				s.cfg.Log.Info("node left", "node", next.id.String(), "known", len(s.roster.records))
+			} else if !known {
+				s.cfg.Log.Info("node registered", "node", next.id.String(), "known", len(s.roster.records))
+			}
 			return nil
-		case d.Version <= held.Version:
-			return fmt.Errorf("%w: the descriptor held has version %d, a new one must have a higher one", ErrOlder, held.Version)
 		}
+		lost = mark
 	}
-	if !s.fits(id, signed) {
-		s.dropExpired(now)
-		if !s.fits(id, signed) {
-			return ErrFull
-		}
-	}
-	s.drop(id)
-	s.nodes[id] = listed{&d, bytes.Clone(signed)}
-	s.size += nodePrefixSize + len(signed)
-	s.changed = true
-	if !known {
-		s.cfg.Log.Info("node registered", "node", id.String(), "nodes", len(s.nodes))
-	}
-	return nil
+	return fmt.Errorf("%w: other servers keep changing this node", ErrStore)
 }
 
-// fits reports whether there is room for signed as the descriptor of id. It is called with mu held.
-func (s *Server) fits(id NodeID, signed []byte) bool {
-	held, known := s.nodes[id]
-	if !known {
-		return len(s.nodes) < s.cfg.MaxNodes && s.size+nodePrefixSize+len(signed) <= MaxViewSize
-	}
-	return s.size-len(held.signed)+len(signed) <= MaxViewSize
-}
-
-// drop forgets a node, if it is there. It is called with mu held.
-func (s *Server) drop(id NodeID) {
-	if held, known := s.nodes[id]; known {
-		s.size -= nodePrefixSize + len(held.signed)
-		delete(s.nodes, id)
-	}
-}
-
-// dropExpired is called with mu held.
-func (s *Server) dropExpired(now time.Time) {
-	for id, held := range s.nodes {
-		if held.expired(now) {
-			s.drop(id)
-			s.cfg.Log.Info("node expired", "node", id.String(), "nodes", len(s.nodes))
-		}
-	}
-}
-
-// publish returns the view to give out, and signs a new one if the last does not have every node, has less than half
-// its life before it, or is from a future that a corrected clock has taken back.
-func (s *Server) publish() *publication {
+// prepare returns r as it is to be stored, and the mark up to which that was decided; or nil if nothing is to be stored,
+// and why. A node that is new is paid for once.
+func (s *Server) prepare(r *record, from string, paid *bool) (next *record, mark int64, err error) {
+	now := s.cfg.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.cfg.Now()
-	if p := s.current; p != nil && !s.changed && !now.Before(p.Published) && now.Before(p.Published.Add(s.cfg.Lifetime/2)) {
-		return p
+	changes, err := s.roster.judge(r, now)
+	if err != nil || !changes {
+		return nil, 0, err
 	}
-	s.dropExpired(now)
-
-	published := time.Unix(now.Unix(), 0).UTC()
-	v := &View{
-		Version:   s.nextVersion(now),
-		Published: published,
-		Expires:   published.Add(s.cfg.Lifetime),
-		Network:   s.cfg.Network,
+	if _, known := s.roster.records[r.id]; !known && !*paid {
+		if !s.guard.admitNew(from, now, s.cfg.MaxNewNodes) {
+			return nil, 0, ErrTooMany
+		}
+		*paid = true
 	}
-	descriptors := make([][]byte, 0, len(s.nodes))
-	for _, id := range slices.SortedFunc(maps.Keys(s.nodes), compare) {
-		v.Nodes = append(v.Nodes, s.nodes[id].Descriptor)
-		descriptors = append(descriptors, s.nodes[id].signed)
-	}
-	signed := sign(s.cfg.Key, viewContext, v.encode(descriptors))
-	s.current, s.changed = &publication{v, signed, entityTag(sha256.Sum256(signed))}, false
-	return s.current
+	stored := *r
+	stored.keep = s.roster.keepOf(r)
+	return &stored, s.mark, nil
 }
 
-// nextVersion counts in milliseconds since 1970, so that versions rise across a restart, of which nothing is left but
-// the clock. It is called with mu held.
-func (s *Server) nextVersion(now time.Time) uint64 {
-	version := uint64(max(now.UnixMilli(), 1))
-	if s.current != nil {
-		version = max(version, s.current.Version+1)
+// take merges a record into the roster. It is called with mu held.
+func (s *Server) take(r *record) {
+	if s.roster.merge(r) {
+		s.changes++
 	}
-	return version
 }
-
-// entityTag makes the ETag of a signed view from its hash.
-func entityTag(hash [sha256.Size]byte) string { return `"` + hex.EncodeToString(hash[:]) + `"` }

@@ -108,9 +108,21 @@ func (v *View) encode(descriptors [][]byte) []byte {
 
 // decodeView is the reverse of encode. It checks all but the time.
 func decodeView(body []byte) (*View, error) {
+	s := cryptobyte.String(body)
+	v, err := decodeHeader(&s)
+	if err != nil {
+		return nil, err
+	}
+	if v.Nodes, err = decodeNodes(s, v.Network.Hash()); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// decodeHeader takes a view's header off s, checks it, and leaves the nodes in s.
+func decodeHeader(s *cryptobyte.String) (*View, error) {
 	var (
 		v                  = &View{}
-		s                  = cryptobyte.String(body)
 		published, expires uint64
 		nodes              cryptobyte.String
 		err                error
@@ -124,15 +136,13 @@ func decodeView(body []byte) (*View, error) {
 	if !publishedOK || !expiresOK || !v.Published.Before(v.Expires) {
 		return nil, fmt.Errorf("%w: published %s, expires %s", ErrView, stamp(v.Published), stamp(v.Expires))
 	}
-	if v.Network, err = readNetwork(&s); err != nil {
+	if v.Network, err = readNetwork(s); err != nil {
 		return nil, err
 	}
 	if !s.ReadUint24LengthPrefixed(&nodes) || !s.Empty() {
 		return nil, fmt.Errorf("%w: its nodes are not as long as it is", ErrView)
 	}
-	if v.Nodes, err = decodeNodes(nodes, v.Network.Hash()); err != nil {
-		return nil, err
-	}
+	*s = nodes
 	return v, nil
 }
 

@@ -1,0 +1,203 @@
+package directory
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// Views are signed anew for what has changed as soon as they are asked for, but only publishBurst times in a row and
+// then once in publishEvery, by all servers together: a thousand nodes that renew their keys within a second cost not a
+// thousand views.
+const (
+	publishEvery = time.Second
+	publishBurst = 32
+)
+
+// publication is a view as it goes out.
+type publication struct {
+	View   // without its nodes
+	signed []byte
+	tag    string // entity tag (RFC 9110 §8.8.3)
+}
+
+// newPublication checks that signed is a view of the directory, but not the nodes in it: whoever has the key checked
+// those.
+func newPublication(signed []byte, key ed25519.PublicKey) (*publication, error) {
+	if len(signed) < viewHeaderSize || len(signed) > MaxViewSize {
+		return nil, ErrView
+	}
+	body, err := verify(key, viewContext, signed)
+	if err != nil {
+		return nil, err
+	}
+	rest := cryptobyte.String(body)
+	header, err := decodeHeader(&rest)
+	if err != nil {
+		return nil, err
+	}
+	return &publication{*header, signed, entityTag(sha256.Sum256(signed))}, nil
+}
+
+// entityTag makes the ETag of a signed view from its hash.
+func entityTag(hash [sha256.Size]byte) string { return `"` + hex.EncodeToString(hash[:]) + `"` }
+
+// nodes returns the descriptors in the view, expired ones too.
+func (p *publication) nodes() []*Descriptor {
+	signed, _ := splitNodes(p.signed[viewHeaderSize:])
+	nodes := make([]*Descriptor, 0, len(signed))
+	for _, b := range signed {
+		if len(b) < ed25519.SignatureSize {
+			continue
+		}
+		if d, err := decodeDescriptor(b[ed25519.SignatureSize:]); err == nil && d.validate() == nil {
+			nodes = append(nodes, d)
+		}
+	}
+	return nodes
+}
+
+// publish returns the view to give out, after it has signed and stored a new one where one is due. Without the store it
+// returns the last one until that expires, and then an error that wraps ErrStore.
+func (s *Server) publish(ctx context.Context) (*publication, error) {
+	select {
+	case s.turn <- struct{}{}:
+	default:
+		// Somebody is at it, and may be for as long as the store takes.
+		if p := s.goodEnough(); p != nil {
+			return p, nil
+		}
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	defer func() { <-s.turn }()
+
+	var failure error
+	for range attempts {
+		failure = s.catchUp(ctx, s.published)
+		d, current := s.draft()
+		if d == nil {
+			return current, nil
+		}
+		if failure != nil {
+			break
+		}
+		body := d.header.encode(d.descriptors)
+		if d.forChanges && bytes.Equal(body[viewHeaderSize-ed25519.SignatureSize:], current.signed[viewHeaderSize:]) {
+			s.show(nil, d)
+			return current, nil
+		}
+		signed := sign(s.cfg.Key, viewContext, body)
+		set, err := s.set(ctx, viewName, signed, d.mark)
+		if err != nil {
+			failure = err
+			break
+		}
+		s.published = d.mark // of which the store has a later view now, this one or another
+		if set {
+			p := &publication{*d.header, signed, entityTag(sha256.Sum256(signed))}
+			s.show(p, d)
+			return p, nil
+		}
+		failure = fmt.Errorf("%w: other servers keep publishing", ErrStore)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != nil && s.current.goodAt(s.cfg.Now()) {
+		return s.current, nil
+	}
+	return nil, failure
+}
+
+// goodEnough returns the current view if it has all changes that can be had for now.
+func (s *Server) goodEnough() *publication {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.current; p != nil && p.goodAt(s.cfg.Now()) && (s.changes == s.shown || s.failure != nil) {
+		return p
+	}
+	return nil
+}
+
+func (p *publication) goodAt(now time.Time) bool { return now.Before(p.Expires) }
+
+// draft is a view that is not signed yet.
+type draft struct {
+	header      *View
+	descriptors [][]byte
+	forChanges  bool   // it is of no use if it lists what the current view lists
+	changes     uint64 // that it has
+	mark        int64  // of what it rests on
+}
+
+// draft returns the view that is due, or nil where the current one, which it returns as well, will do.
+func (s *Server) draft() (*draft, *publication) {
+	now := s.cfg.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	usable := s.current != nil && s.current.goodAt(now)
+	old := usable && s.current.oldAt(now)
+	if usable && (!old && s.changes == s.shown || !s.pace.has(now, publishEvery, publishBurst)) {
+		return nil, s.current
+	}
+	if n := s.roster.dropExpired(now); n > 0 {
+		s.cfg.Log.Info("nodes expired", "expired", n, "known", len(s.roster.records))
+	}
+	published := time.Unix(now.Unix(), 0).UTC()
+	d := &draft{
+		header: &View{
+			Version:   max(uint64(max(now.UnixMilli(), 1)), s.version+1),
+			Published: published,
+			Expires:   published.Add(s.cfg.Lifetime),
+			Network:   s.cfg.Network,
+		},
+		forChanges: usable && !old,
+		changes:    s.changes,
+		mark:       s.mark,
+	}
+	for _, r := range s.roster.listed() {
+		d.descriptors = append(d.descriptors, r.signed)
+	}
+	return d, s.current
+}
+
+// show remembers that the current view has what is in d, and makes it p where that is not nil.
+func (s *Server) show(p *publication, d *draft) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p != nil {
+		s.adopt(p)
+	}
+	s.shown = d.changes
+}
+
+// oldAt reports whether the time has come for a new view: with each epoch, when half the life of this one has gone, and
+// when it is from a future that a corrected clock has taken back.
+func (p *publication) oldAt(now time.Time) bool {
+	half := p.Expires.Sub(p.Published) / 2
+	return !now.Before(p.Published.Add(half)) || now.Before(p.Published.Add(-half)) || p.EpochAt(now) > p.EpochAt(p.Published)
+}
+
+// adopt makes p the current view, unless it is older than one that was seen. It is called with mu held.
+func (s *Server) adopt(p *publication) {
+	if p.Version <= s.version {
+		return
+	}
+	s.version = p.Version
+	if p.Network != s.cfg.Network {
+		s.cfg.Log.Warn("the store has a view of another network", "version", p.Version)
+		s.current = nil
+		return
+	}
+	s.current = p
+	s.pace.take(s.cfg.Now(), publishEvery, publishBurst)
+}

@@ -1,0 +1,100 @@
+package directory
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestViewIsSignedAnewWhenNodesChangeOrHalfItsLifeIsGone(t *testing.T) {
+	s, client, now := serve(t, ServerConfig{Lifetime: time.Minute})
+	first := published(t, s)
+	require.Equal(t, start.Add(time.Minute), first.Expires)
+	now.advance(30*time.Second - 1)
+	require.Same(t, first, published(t, s))
+
+	require.NoError(t, client.Register(t.Context(), signed(t, 1, describe(1))))
+	second := published(t, s)
+	require.Greater(t, second.Version, first.Version)
+	require.Len(t, viewOfServer(t, s).Nodes, 1)
+	require.Same(t, second, published(t, s))
+
+	now.advance(30 * time.Second)
+	third := published(t, s)
+	require.Greater(t, third.Version, second.Version)
+	require.Equal(t, now.Now().Truncate(time.Second).Add(time.Minute), third.Expires)
+
+	now.advance(-time.Hour)
+	fourth := published(t, s)
+	require.Greater(t, fourth.Version, third.Version, "a clock that was put back")
+	require.Equal(t, now.Now().Truncate(time.Second), fourth.Published)
+}
+
+func TestManyChangesWithinOneInstantHaveManyVersions(t *testing.T) {
+	s, client, _ := serve(t, ServerConfig{})
+	var last uint64
+	for n := byte(1); n < 20; n++ {
+		require.NoError(t, client.Register(t.Context(), signed(t, n, describe(n))))
+		version := published(t, s).Version
+		require.Greater(t, version, last)
+		last = version
+	}
+}
+
+func TestVersionsRiseAcrossARestart(t *testing.T) {
+	s, client, now := serve(t, ServerConfig{})
+	require.NoError(t, client.Register(t.Context(), signed(t, 1, describe(1))))
+	before := published(t, s)
+	now.advance(time.Second)
+	restarted, err := NewServer(ServerConfig{Key: directoryKey, Network: network, Now: now.Now})
+	require.NoError(t, err)
+	require.Greater(t, published(t, restarted).Version, before.Version)
+}
+
+func TestDirectoryUnderLoad(t *testing.T) {
+	_, client, now := serve(t, ServerConfig{Lifetime: 4 * time.Minute})
+	const nodes, rounds = 8, 10
+	var running sync.WaitGroup
+	for n := byte(1); n <= nodes; n++ {
+		running.Go(func() {
+			for round := range rounds {
+				d := describe(n)
+				d.Version += uint64(round)
+				d.Expires = d.Expires.Add(time.Duration(round) * time.Minute)
+				b, err := SignDescriptor(identity(n), d)
+				if err == nil {
+					err = client.Register(context.Background(), b)
+				}
+				if err != nil {
+					t.Errorf("node %d, round %d: %v", n, round, err)
+				}
+				now.advance(time.Second)
+			}
+		})
+		running.Go(func() {
+			var last uint64
+			for range rounds {
+				v, err := client.Fetch(context.Background())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if v.Version < last {
+					t.Errorf("version %d after %d", v.Version, last)
+				}
+				last = v.Version
+				v.WithService("echo")
+			}
+		})
+	}
+	running.Wait()
+	v, err := client.Fetch(t.Context())
+	require.NoError(t, err)
+	require.Len(t, v.Nodes, nodes)
+	for _, d := range v.Nodes {
+		require.Equal(t, start.Add(time.Hour+(rounds-1)*time.Minute), d.Expires)
+	}
+}
