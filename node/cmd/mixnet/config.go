@@ -40,6 +40,11 @@ func (s *setting) section() string {
 // name returns the key without its section.
 func (s *setting) name() string { return s.key[strings.LastIndex(s.key, ".")+1:] }
 
+// empty reports whether the setting has no value.
+func (s *setting) empty() bool {
+	return s.value().IsZero() || s.value().Kind() == reflect.Slice && s.value().Len() == 0
+}
+
 func (s *setting) value() reflect.Value { return reflect.ValueOf(s.to).Elem() }
 
 // configuration is a file as it is being read: what it sets, and what is wrong with it.
@@ -65,6 +70,7 @@ type problem struct {
 type configError struct {
 	file     string
 	problems []problem
+	running  bool // found by running: another try may find it gone
 }
 
 func (e *configError) Error() string {
@@ -82,7 +88,7 @@ func (e *configError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// readConfiguration reads a file into the settings, which hold their defaults. What is wrong with it is found with err.
+// readConfiguration reads a file into the settings, which hold their defaults. What is wrong with it is kept for err.
 func readConfiguration(file string, settings []setting) *configuration {
 	c := &configuration{
 		file:     file,
@@ -140,7 +146,7 @@ func reason(err error) error {
 func (c *configuration) requireAll() {
 	for i := range c.settings {
 		s := &c.settings[i]
-		if !s.required || c.lines[s.key] != 0 && !s.value().IsZero() || c.refused(s.key) {
+		if !s.required || c.lines[s.key] != 0 && !s.empty() || c.refused(s.key) {
 			continue
 		}
 		switch line := c.lines[s.key]; {
@@ -179,7 +185,8 @@ func (c *configuration) refused(key string) bool {
 // usable reports whether a setting has a value, and nothing is known against it.
 func (c *configuration) usable(key string) bool {
 	i := slices.IndexFunc(c.settings, func(s setting) bool { return s.key == key })
-	return !c.refused(key) && !(c.settings[i].required && c.settings[i].value().IsZero())
+	unread := c.broken && c.lines[key] == 0
+	return !c.refused(key) && !(c.settings[i].required && (unread || c.settings[i].empty()))
 }
 
 // validate asks check, which judges the settings as the program would use them, until it has nothing against them any
@@ -237,7 +244,7 @@ func (c *configuration) err() error {
 		return nil
 	}
 	slices.SortStableFunc(c.problems, func(a, b problem) int { return cmp.Compare(a.line, b.line) })
-	return &configError{c.file, c.problems}
+	return &configError{file: c.file, problems: c.problems}
 }
 
 // path returns a file that the configuration names: relative names are relative to the configuration's folder.
@@ -286,7 +293,7 @@ func (s *setting) set(value any) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("is %s, must be %s", kind(value), s.kind())
-	case s.positive && s.value().IsZero():
+	case s.positive && s.empty():
 		return errors.New("is 0, must be more")
 	}
 	return nil

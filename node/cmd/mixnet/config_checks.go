@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
@@ -9,10 +10,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"sphinxmix.example/node/directory"
 )
 
 // logSettings say what is logged, and how. Logs go to standard error.
@@ -27,10 +29,14 @@ func newLogSettings() logSettings { return logSettings{"info", "text"} }
 
 func (l *logSettings) list() []setting {
 	return []setting{
-		{key: "log.level", to: &l.level, advice: "give one of " + strings.Join(logLevels, ", "),
-			about: "What is logged on standard error: " + strings.Join(logLevels, ", ") + ". Nothing is ever logged about a packet or a client."},
-		{key: "log.format", to: &l.format, advice: "give one of " + strings.Join(logFormats, ", "),
-			about: "As what: " + strings.Join(logFormats, " or ") + ", a line for each."},
+		{
+			key: "log.level", to: &l.level, advice: "give one of " + strings.Join(logLevels, ", "),
+			about: "What is logged on standard error: " + strings.Join(logLevels, ", ") + ". Nothing is ever logged about a packet or a client.",
+		},
+		{
+			key: "log.format", to: &l.format, advice: "give one of " + strings.Join(logFormats, ", "),
+			about: "As what: " + strings.Join(logFormats, " or ") + ", a line for each.",
+		},
 	}
 }
 
@@ -95,12 +101,8 @@ func (c *configuration) checkLoopback(key, address string) {
 }
 
 // checkURL says what keeps a directory from being asked there.
-func checkURL(text string) error {
-	parsed, err := url.Parse(text)
-	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil {
-		return fmt.Errorf("has %q, which is not of the form http://host:port", text)
-	}
-	return nil
+func checkURL(url string) error {
+	return askNobody(&directory.Client{URLs: []string{url}, Key: anyKey})
 }
 
 // parsePublicKey reads a directory's key, an Ed25519 public key in hexadecimal.
@@ -109,5 +111,22 @@ func parsePublicKey(digits string) (ed25519.PublicKey, error) {
 	if err != nil || len(key) != ed25519.PublicKeySize {
 		return nil, fmt.Errorf("is not %d hexadecimal digits", hex.EncodedLen(ed25519.PublicKeySize))
 	}
-	return key, nil
+	err = askNobody(&directory.Client{URLs: []string{"http://127.0.0.1"}, Key: key})
+	if errors.Is(err, directory.ErrKey) {
+		return nil, fmt.Errorf("is %w", directory.ErrKey)
+	}
+	return key, err
+}
+
+// anyKey is a good public key.
+var anyKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey)
+
+// askNobody returns what a directory's client has against its own fields, which it looks at before it asks.
+func askNobody(c *directory.Client) error {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if _, err := c.Fetch(ended); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }

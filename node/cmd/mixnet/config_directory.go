@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/ed25519"
-	"strings"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -14,7 +13,7 @@ type serverSettings struct {
 	drain                   time.Duration
 	network                 directory.Network
 	lifetime                time.Duration
-	maxNodes                int
+	maxNodes, maxNewNodes   int
 	log                     logSettings
 }
 
@@ -26,7 +25,9 @@ func newServerSettings() *serverSettings {
 		drain:    5 * time.Second,
 		lifetime: time.Hour,
 		maxNodes: 1024,
-		log:      newLogSettings(),
+
+		maxNewNodes: 256,
+		log:         newLogSettings(),
 	}
 	s.network.MaxHops, s.network.PayloadSize, s.network.Epoch = 5, 2048, time.Hour
 	return s
@@ -41,28 +42,52 @@ What stands behind a # is the default. Names of files start at the folder of thi
 // list returns all settings, in the order of the file.
 func (s *serverSettings) list() []setting {
 	return append([]setting{
-		{key: "identity", to: &s.identity, required: true, advice: "name the file that 'mixnet init directory' made",
-			about: "File with the private key that signs the view of the network: Ed25519, PEM (PKCS #8), readable by its owner alone.\nBack it up, and guard it: who has it can make every client believe in mixes of his own."},
-		{key: "listen", to: &s.listen, advice: `give a host and a port like "203.0.113.5:8080", or ":8080" for every address of this machine`,
-			about: "Where nodes and clients ask, host:port, HTTP. Without a host, on every address of this machine. All answers are\nsigned; TLS, from a proxy before this, hides from the network which of them somebody asks for."},
-		{key: "store", to: &s.store, advice: `give "bolt:FILE", "memory" or "etcd://HOST:PORT,HOST:PORT/PREFIX"`,
-			about: "Where the list of nodes is kept: \"bolt:FILE\" in a file, for one server; \"memory\" nowhere; \"etcd://…\" in etcd, for\nseveral servers of one directory."},
-		{key: "drain", to: &s.drain, advice: `give a duration, "0s" not to wait`,
-			about: "How long a directory that is told to stop waits for the answers under way at most."},
+		{
+			key: "identity", to: &s.identity, required: true, advice: "name the file that 'mixnet init directory' made",
+			about: "File with the private key that signs the view of the network: Ed25519, PEM (PKCS #8), readable by its owner alone.\nBack it up, and guard it: who has it can make every client believe in mixes of his own.",
+		},
+		{
+			key: "listen", to: &s.listen, advice: `give a host and a port like "203.0.113.5:8080", or ":8080" for every address of this machine`,
+			about: "Where nodes and clients ask, host:port, HTTP. Without a host, on every address of this machine. All answers are\nsigned; TLS, from a proxy before this, hides from the network which of them somebody asks for.",
+		},
+		{
+			key: "store", to: &s.store, advice: `give "bolt:FILE", "memory" or "etcd://HOST:PORT,HOST:PORT/PREFIX" (etcds:// with TLS)`,
+			about: "Where the list of nodes is kept: \"bolt:FILE\" in a file, for one server; \"memory\" nowhere; \"etcd://…\" in etcd, for\nseveral servers of one directory.",
+		},
+		{
+			key: "drain", to: &s.drain, advice: `give a duration, "0s" not to wait`,
+			about: "How long a directory that is told to stop waits for the answers under way at most.",
+		},
 
-		{key: "network.max_hops", to: &s.network.MaxHops, positive: true, advice: "give the longest path's number of mixes",
-			about: "Mixes on the longest path. Packets have room for as many. Changing anything in this section makes another network:\nevery node must then be started anew."},
-		{key: "network.payload_size", to: &s.network.PayloadSize, positive: true, advice: "give a number of bytes",
-			about: "Bytes of a packet's payload."},
-		{key: "network.epoch", to: &s.network.Epoch, positive: true, advice: `give whole seconds, like "1h"`,
-			about: "How long a mix key is the current one. Each lives for three epochs."},
-		{key: "network.mean_delay", to: &s.network.MeanDelay, advice: `give whole milliseconds, like "500ms", or "0s" for none`,
-			about: "Mean of the exponentially distributed delays that packets ask poisson mixes for. 0s where no mix is one."},
+		{
+			key: "network.max_hops", to: &s.network.MaxHops, positive: true, advice: "give the longest path's number of mixes",
+			about: "Mixes on the longest path. Packets have room for as many. Changing anything in this section makes another network:\nevery node must then be started anew.",
+		},
+		{
+			key: "network.payload_size", to: &s.network.PayloadSize, positive: true, advice: "give a number of bytes",
+			about: "Bytes of a packet's payload.",
+		},
+		{
+			key: "network.epoch", to: &s.network.Epoch, positive: true, advice: `give whole seconds, like "1h"`,
+			about: "How long a mix key is the current one. Each lives for three epochs.",
+		},
+		{
+			key: "network.mean_delay", to: &s.network.MeanDelay, advice: `give whole milliseconds, like "500ms", or "0s" for none`,
+			about: "Mean of the exponentially distributed delays that packets ask poisson mixes for. 0s where no mix is one.",
+		},
 
-		{key: "view.lifetime", to: &s.lifetime, positive: true, advice: "give a duration",
-			about: "How long a view is good for: the time that the network goes on for when the directory is gone."},
-		{key: "view.max_nodes", to: &s.maxNodes, positive: true, advice: "give a number of nodes",
-			about: "How many nodes are listed at most."},
+		{
+			key: "view.lifetime", to: &s.lifetime, positive: true, advice: "give a duration",
+			about: "How long a view is good for: the time that the network goes on for when the directory is gone.",
+		},
+		{
+			key: "view.max_nodes", to: &s.maxNodes, positive: true, advice: "give a number of nodes",
+			about: "How many nodes are listed at most. Each takes up its place until the registration ends, even when it has left.",
+		},
+		{
+			key: "view.max_new_nodes", to: &s.maxNewNodes, positive: true, advice: "give a number of nodes",
+			about: "How many new nodes one address may register at once, and then in each hour. Behind a proxy there is one address.",
+		},
 	}, s.log.list()...)
 }
 
@@ -112,25 +137,7 @@ func (l *loadedServer) config() directory.ServerConfig {
 		Network:  l.settings.network,
 		Lifetime: l.settings.lifetime,
 		MaxNodes: l.settings.maxNodes,
-	}
-}
 
-// checkStore looks at where the list of nodes is to be kept, without a change to it.
-func (l *loadedServer) checkStore() {
-	c, store := l.file, l.settings.store
-	if !c.usable("store") {
-		return
-	}
-	kind, rest, _ := strings.Cut(store, ":")
-	switch {
-	case store == "memory":
-	case kind == "bolt" && rest != "":
-		if err := checkStoreFile(c.path(rest)); err != nil {
-			c.refuseWith("store", err)
-		}
-	case kind == "etcd":
-		// checked by its package
-	default:
-		c.refuse("store", "is "+quoted(store)+", which is no store")
+		MaxNewNodes: l.settings.maxNewNodes,
 	}
 }

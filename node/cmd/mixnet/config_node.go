@@ -66,63 +66,109 @@ directory's, from which a mix takes them.`
 // list returns all settings, in the order of the file.
 func (n *nodeSettings) list() []setting {
 	return append([]setting{
-		{key: "identity", to: &n.identity, required: true, advice: "name the file that 'mixnet init node' made",
-			about: "File with the private key that the mix is known by: Ed25519, PEM (PKCS #8), readable by its owner alone.\nBack it up: who has it can pose as this mix. Its folder is this mix's alone and holds nothing else that runs."},
-		{key: "listen", to: &n.listen, advice: `give a host and a port like "203.0.113.5:7000", or ":7000" for every address of this machine`,
-			about: "Where mixes and clients connect, host:port. Without a host, on every address of this machine."},
-		{key: "address", to: &n.address, required: true, advice: `give the host and port that others reach this machine by, like "mix.example.org:7000"`,
-			about: "Where others reach that, as they dial it: host:port, a name or an IP address."},
-		{key: "refresh", to: &n.refresh, positive: true, advice: "give a duration, or leave it out",
-			about: "How often the mix asks its directory for news; a quarter of an epoch where that is less than the default."},
-		{key: "lifetime", to: &n.lifetime, positive: true, advice: "give a duration from 1s to 168h",
-			about: "How long the mix stays listed where it does not renew that, which it does after half of the time."},
-		{key: "drain", to: &n.drain, advice: `give a duration, "0s" not to wait`,
-			about: "How long a mix that is told to stop goes on at most, out of the directory, to send what it holds."},
+		{
+			key: "identity", to: &n.identity, required: true, advice: "name the file that 'mixnet init node' made",
+			about: "File with the private key that the mix is known by: Ed25519, PEM (PKCS #8), readable by its owner alone.\nBack it up: who has it can pose as this mix. Its folder is this mix's alone and holds nothing else that runs.",
+		},
+		{
+			key: "listen", to: &n.listen, advice: `give a host and a port like "203.0.113.5:7000", or ":7000" for every address of this machine`,
+			about: "Where mixes and clients connect, host:port. Without a host, on every address of this machine.",
+		},
+		{
+			key: "address", to: &n.address, required: true, advice: `give the host and port that others reach this machine by, like "mix.example.org:7000"`,
+			about: "Where others reach that, as they dial it: host:port, a name or an IP address.",
+		},
+		{
+			key: "refresh", to: &n.refresh, positive: true, advice: "give a duration, or leave it out",
+			about: "How often the mix asks its directory for news; a quarter of an epoch where that is less than the default.",
+		},
+		{
+			key: "lifetime", to: &n.lifetime, positive: true, advice: "give a duration from 1s to 168h",
+			about: "How long the mix stays listed where it does not renew that, which it does after half of the time.",
+		},
+		{
+			key: "drain", to: &n.drain, advice: `give a duration, "0s" not to wait`,
+			about: "How long a mix that is told to stop goes on at most, out of the directory, to send what it holds.",
+		},
 
-		{key: "directory.urls", to: &n.directory.urls, required: true, advice: `give the network's servers, like ["http://directory.example.org:8080"]`,
-			about: "The servers of the network's directory, each http://host:port or https://…. One that answers is enough."},
-		{key: "directory.key", to: &n.directory.key, required: true, advice: "give the 64 digits that 'mixnet init directory' printed",
-			about: "The directory's public key, hexadecimal. Nothing is believed that it has not signed."},
+		{
+			key: "directory.urls", to: &n.directory.urls, required: true, advice: `give the network's servers, like ["http://directory.example.org:8080"]`,
+			about: "The servers of the network's directory, each http://host:port or https://…. One that answers is enough.",
+		},
+		{
+			key: "directory.key", to: &n.directory.key, required: true, advice: "give the 64 digits that 'mixnet init directory' printed",
+			about: "The directory's public key, hexadecimal. Nothing is believed that it has not signed.",
+		},
 
-		{key: "mix.strategy", to: &n.mix.Strategy, advice: `give one of these`,
+		{
+			key: "mix.strategy", to: &n.mix.Strategy, advice: `give one of these`,
 			about: "When packets leave. All but poisson let them go in a batch, in random order:\n" +
 				"threshold  when they come from enough senders, or the oldest has waited long enough\n" +
 				"timed      every interval\n" +
 				"pool       every interval a random part of them, where they come from enough senders\n" +
-				"poisson    each by itself, after the delay that its sender drew for it: for networks with a mean delay"},
-		{key: "mix.size", to: &n.mix.Size, positive: true, advice: "give the number of senders, 1 or more, for a threshold or a pool",
-			about: "threshold, pool: how many distinct senders the packets must come from. Anonymity sets have this size where there\nis enough traffic."},
-		{key: "mix.interval", to: &n.mix.Interval, positive: true, advice: "give a duration, for a threshold, timed or a pool",
-			about: "threshold: how long a packet waits for other senders at most. timed, pool: how often packets leave."},
-		{key: "mix.pool_min", to: &n.mix.PoolMin, positive: true, advice: "give a number of packets, for a pool",
-			about: "pool: how many packets stay."},
-		{key: "mix.pool_fraction", to: &n.mix.PoolFraction, positive: true, advice: "give a fraction, for a pool",
-			about: "pool: the largest part of the packets that leaves at once, up to 1."},
-		{key: "mix.max_delay", to: &n.mix.MaxDelay, advice: "give a duration, for a pool or poisson",
-			about: "pool, poisson: how long a packet is held at most. 0s means 10 intervals for a pool, and 10s for poisson."},
+				"poisson    each by itself, after the delay that its sender drew for it: for networks with a mean delay",
+		},
+		{
+			key: "mix.size", to: &n.mix.Size, positive: true, advice: "give the number of senders, 1 or more, for a threshold or a pool",
+			about: "threshold, pool: how many distinct senders the packets must come from. Anonymity sets have this size where there\nis enough traffic.",
+		},
+		{
+			key: "mix.interval", to: &n.mix.Interval, positive: true, advice: "give a duration, for a threshold, timed or a pool",
+			about: "threshold: how long a packet waits for other senders at most. timed, pool: how often packets leave.",
+		},
+		{
+			key: "mix.pool_min", to: &n.mix.PoolMin, positive: true, advice: "give a number of packets, for a pool",
+			about: "pool: how many packets stay.",
+		},
+		{
+			key: "mix.pool_fraction", to: &n.mix.PoolFraction, positive: true, advice: "give a fraction, for a pool",
+			about: "pool: the largest part of the packets that leaves at once, up to 1.",
+		},
+		{
+			key: "mix.max_delay", to: &n.mix.MaxDelay, advice: "give a duration, for a pool or poisson",
+			about: "pool, poisson: how long a packet is held at most. 0s means 10 intervals for a pool, and as long as a packet can\nask for with poisson, which is best: who sees a packet leave early can tell that it asked for more.",
+		},
 
-		{key: "cover.loops", to: &n.cover.Loops, advice: "give packets a second, 0 for none",
-			about: "Packets of its own that the mix sends along a random path to itself: mean number a second. What does not come\nback shows that packets are lost, or held back by an attacker."},
-		{key: "cover.drops", to: &n.cover.Drops, advice: "give packets a second, 0 for none",
-			about: "Packets of its own that the mix sends to other mixes, which throw them away: mean number a second."},
+		{
+			key: "cover.loops", to: &n.cover.Loops, advice: "give packets a second, 0 for none",
+			about: "Packets of its own that the mix sends along a random path to itself: mean number a second. What does not come\nback shows that packets are lost, or held back by an attacker.",
+		},
+		{
+			key: "cover.drops", to: &n.cover.Drops, advice: "give packets a second, 0 for none",
+			about: "Packets of its own that the mix sends to other mixes, which throw them away: mean number a second.",
+		},
 
-		{key: "keys.keep", to: &n.keep, advice: "give true or false",
-			about: "Whether epoch keys are on disk too, with the list of packets that were opened. Then a mix that is started again\ngoes on with its keys, and no packet under way is lost. Otherwise what who seizes the machine finds is less."},
-		{key: "keys.folder", to: &n.folder, advice: "name a folder that is used for nothing else",
-			about: "The folder of the epoch keys, where they are kept. It is made when it is missing. Never back it up."},
-		{key: "keys.max_tags", to: &n.maxTags, positive: true, advice: "give a number of packets",
-			about: "How many packets one epoch's key opens at most. Each takes 70 bytes of memory, for three epochs."},
+		{
+			key: "keys.keep", to: &n.keep, advice: "give true or false",
+			about: "Whether epoch keys are on disk too, with the list of packets that were opened. Then a mix that is started again\ngoes on with its keys, and no packet under way is lost. Otherwise what who seizes the machine finds is less.",
+		},
+		{
+			key: "keys.folder", to: &n.folder, advice: "name a folder that is used for nothing else",
+			about: "The folder of the epoch keys, where they are kept. It is made when it is missing. Never back it up.",
+		},
+		{
+			key: "keys.max_tags", to: &n.maxTags, positive: true, advice: "give a number of packets",
+			about: "How many packets one epoch's key opens at most. Each takes 70 bytes of memory, for three epochs.",
+		},
 
-		{key: "limits.links", to: &n.links, positive: true, advice: "give a number of connections",
-			about: "Connections at a time: as many from mixes, and as many from others."},
-		{key: "limits.links_per_address", to: &n.linksPerAddress, positive: true, advice: "give a number of connections",
-			about: "Connections at a time from one address that is no mix's."},
+		{
+			key: "limits.links", to: &n.links, positive: true, advice: "give a number of connections",
+			about: "Connections at a time: as many from mixes, and as many from others.",
+		},
+		{
+			key: "limits.links_per_address", to: &n.linksPerAddress, positive: true, advice: "give a number of connections",
+			about: "Connections at a time from one address that is no mix's.",
+		},
 
-		{key: "services.echo", to: &n.echo, advice: "give true or false",
-			about: "Whether this mix sends messages to \"echo\" back, by which clients measure the network."},
+		{
+			key: "services.echo", to: &n.echo, advice: "give true or false",
+			about: "Whether this mix sends messages to \"echo\" back, by which clients measure the network.",
+		},
 
-		{key: "operator.listen", to: &n.operator, advice: `give a loopback address like "127.0.0.1:9090" and reach it through ssh or a proxy, or "" for none`,
-			about: "Where the operator of this machine finds /metrics (Prometheus), /healthz and /stats: host:port on loopback, or \"\"\nfor none. 'mixnet status' reads it. It is served without a password."},
+		{
+			key: "operator.listen", to: &n.operator, advice: `give a loopback address like "127.0.0.1:9090" and reach it through ssh or a proxy, or "" for none`,
+			about: "Where the operator of this machine finds /metrics (Prometheus), /healthz and /stats: host:port on loopback, or \"\"\nfor none. 'mixnet status' reads it. It is served without a password.",
+		},
 	}, n.log.list()...)
 }
 
@@ -171,8 +217,8 @@ type loadedNode struct {
 	identity ed25519.PrivateKey
 }
 
-// anyNetwork stands for the one that the directory will tell about.
-var anyNetwork = directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 1024}, Epoch: time.Hour}
+// anyNetwork stands for the one that the directory will tell about. It has nothing against any mix.
+var anyNetwork = directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 1024}, Epoch: time.Hour, MeanDelay: time.Second}
 
 // suits checks the configuration once more, now for the network that the mix is to be in.
 func (l *loadedNode) suits(network directory.Network) error {

@@ -102,26 +102,23 @@ func (c *configuration) keyValue(text []byte, section []string, node *unstable.N
 	path = slices.Concat(section, path)
 	key := joined(path)
 	i := slices.IndexFunc(c.settings, func(s setting) bool { return s.key == key })
-	if i < 0 && node.Value().Kind == unstable.InlineTable {
-		if !c.hasSection(key) {
-			c.problems = append(c.problems, problem{line, "", fmt.Sprintf("no section [%s]", key), c.suggestSection(key)})
-			return
-		}
+	inline := i < 0 && node.Value().Kind == unstable.InlineTable
+	switch {
+	case inline && c.hasSection(key):
 		c.sections[key] = line
 		for inner := node.Value().Children(); inner.Next(); {
 			c.keyValue(text, path, inner.Node(), values)
 		}
-		return
-	}
-	if i < 0 {
-		if len(section) == 0 || c.hasSection(joined(section)) { // or else that is said already
-			c.problems = append(c.problems, problem{line, key, "no such setting", c.suggest(key)})
+	case len(section) > 0 && !c.hasSection(joined(section)): // which is said already
+	case inline:
+		c.problems = append(c.problems, problem{line, "", fmt.Sprintf("no section [%s]", key), c.suggestSection(key)})
+	case i < 0:
+		c.problems = append(c.problems, problem{line, key, "no such setting", c.suggest(key)})
+	default:
+		c.lines[key] = line
+		if err := c.settings[i].set(lookup(values, path)); err != nil {
+			c.refuse(key, err.Error())
 		}
-		return
-	}
-	c.lines[key] = line
-	if err := c.settings[i].set(lookup(values, path)); err != nil {
-		c.refuse(key, err.Error())
 	}
 }
 
@@ -166,15 +163,13 @@ func (c *configuration) suggest(key string) string {
 	if !found {
 		section, name = "", key
 	}
-	var all, here, same []string
+	var here, elsewhere []string
 	for i := range c.settings {
 		s := &c.settings[i]
-		all = append(all, s.key)
 		if s.section() == section {
 			here = append(here, s.name())
-		}
-		if s.name() == name {
-			same = append(same, s.key)
+		} else {
+			elsewhere = append(elsewhere, s.name())
 		}
 	}
 	if c.hasSection(key) {
@@ -183,11 +178,9 @@ func (c *configuration) suggest(key string) string {
 	if near := nearest(name, here); near != "" {
 		return fmt.Sprintf("did you mean %s?", strings.TrimPrefix(section+"."+near, "."))
 	}
-	if len(same) > 0 {
-		return fmt.Sprintf("did you mean %s?", strings.Join(same, " or "))
-	}
-	if near := nearest(key, all); near != "" {
-		return fmt.Sprintf("did you mean %s?", near)
+	if near := nearest(name, elsewhere); near != "" {
+		i := slices.IndexFunc(c.settings, func(s setting) bool { return s.name() == near && s.section() != section })
+		return fmt.Sprintf("did you mean %s?", c.settings[i].key)
 	}
 	return "remove it; here can stand " + strings.Join(here, ", ")
 }

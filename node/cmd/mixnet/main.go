@@ -17,6 +17,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	surviveFullFiles()
 	out := &keptWriter{to: os.Stdout}
 	root := command()
 	root.SetOut(out)
@@ -24,17 +25,29 @@ func main() {
 	switch {
 	case err == nil && out.err != nil:
 		err = fmt.Errorf("the output is not complete: %w", out.err)
-	case err != nil && ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled):
 		err = errors.New("interrupted")
 	}
 	stop()
-	if err != nil {
-		if !errors.Is(err, errReported) {
-			fmt.Fprintln(os.Stderr, "mixnet: "+strings.ReplaceAll(err.Error(), "\n", " "))
-		}
-		os.Exit(1)
+	if err == nil {
+		return
 	}
+	var config *configError
+	switch {
+	case errors.Is(err, errReported):
+	case errors.As(err, &config):
+		fmt.Fprintln(os.Stderr, err)
+		if !config.running {
+			os.Exit(exitConfig)
+		}
+	default:
+		fmt.Fprintln(os.Stderr, "mixnet: "+strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+	os.Exit(1)
 }
+
+// exitConfig is the exit status where a configuration is wrong: nothing is gained by another try before it is changed.
+const exitConfig = 2
 
 // errReported makes the exit status 1 where all has been said.
 var errReported = errors.New("reported")
@@ -46,6 +59,7 @@ func command() *cobra.Command {
 		Example: `  mixnet up                    run a network on this machine, and see a message go through it
   mixnet send hello            in another terminal: send a message through it
   mixnet ping                  measure round trips
+  mixnet init directory        make the configuration of a network's directory; 'mixnet init node' that of a mix
   mixnet vectors check F.json  check the packet format against test vectors`,
 		Version:       version(),
 		SilenceUsage:  true,
@@ -57,7 +71,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
 	})
-	root.AddCommand(upCommand(), sendCommand(), pingCommand(), vectorsCommand())
+	root.AddCommand(upCommand(), initCommand(), nodeCommand(), directoryCommand(), statusCommand(), sendCommand(), pingCommand(), vectorsCommand())
 	return root
 }
 

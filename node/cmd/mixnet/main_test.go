@@ -34,7 +34,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none.json")
 	dead := filepath.Join(dir, "dead.json")
-	require.NoError(t, os.WriteFile(dead, fmt.Appendf(nil, `{"directory":"http://127.0.0.1:1","key":"%064d"}`, 0), 0o600))
+	require.NoError(t, os.WriteFile(dead, fmt.Appendf(nil, `{"directory":"http://127.0.0.1:1","key":"%064d"}`, 2), 0o600))
 	broken := filepath.Join(dir, "broken.json")
 	require.NoError(t, os.WriteFile(broken, []byte("{"), 0o600))
 	large := filepath.Join(dir, "large")

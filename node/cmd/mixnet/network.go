@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -19,8 +19,17 @@ import (
 
 // network is the file by which commands find a running network: where its directory is, and the key to believe it by.
 type network struct {
-	Directory string `json:"directory"` // URL
-	Key       string `json:"key"`       // Ed25519, hexadecimal
+	Directory   string   `json:"directory,omitempty"`   // URL, where there is one
+	Directories []string `json:"directories,omitempty"` // URLs, where there are several
+	Key         string   `json:"key"`                   // Ed25519, hexadecimal
+}
+
+// urls returns where the directory is.
+func (n *network) urls() []string {
+	if n.Directory == "" {
+		return n.Directories
+	}
+	return append([]string{n.Directory}, n.Directories...)
 }
 
 // networkFlag adds the flag that names the file, whose default is one place for each user.
@@ -30,6 +39,65 @@ func networkFlag(cmd *cobra.Command) *string {
 		standard = filepath.Join(dir, "mixnet", "network.json")
 	}
 	return cmd.Flags().String("network", standard, "file that says where the network is")
+}
+
+// access is how a client's command finds its network, and its way through it.
+type access struct {
+	file *string // where no directory is given
+	urls []string
+	key  string
+	hops int
+	via  []string
+}
+
+// accessFlags adds the flags of a client's command.
+func accessFlags(cmd *cobra.Command) *access {
+	a := new(access)
+	cmd.Flags().StringSliceVar(&a.urls, "directory", nil, "URL of the network's directory, in place of --network; once for each of its servers")
+	cmd.Flags().StringVar(&a.key, "key", "", "public key of that directory, hexadecimal")
+	cmd.Flags().IntVar(&a.hops, "hops", client.MinHops, "mixes on each path")
+	cmd.Flags().StringSliceVar(&a.via, "via", nil, "ids of the mixes on the way there, from the gateway to the last hop, in place of random ones")
+	a.file = networkFlag(cmd)
+	cmd.MarkFlagsMutuallyExclusive("network", "directory")
+	return a
+}
+
+// directory returns whom to ask about the network, and the words for it in an error.
+func (a *access) directory() (*directory.Client, string, error) {
+	if len(a.urls) == 0 {
+		if a.key != "" {
+			return nil, "", errors.New("--key is the key of a directory: give its URL with --directory")
+		}
+		known, err := readNetwork(*a.file)
+		return known, "in " + *a.file, err
+	}
+	for _, url := range a.urls {
+		if err := checkURL(url); err != nil {
+			return nil, "", fmt.Errorf("--directory %w", err)
+		}
+	}
+	if a.key == "" {
+		return nil, "", errors.New("--directory needs the key of that directory: give it with --key, as 'mixnet init directory' printed it")
+	}
+	key, err := parsePublicKey(a.key)
+	if err != nil {
+		return nil, "", fmt.Errorf("--key %w", err)
+	}
+	return &directory.Client{URLs: a.urls, Key: key}, "of " + a.urls[0], nil
+}
+
+// path returns the mixes that --via names.
+func (a *access) path() ([]directory.NodeID, error) {
+	var path []directory.NodeID
+	for _, digits := range a.via {
+		var id directory.NodeID
+		raw, err := hex.DecodeString(digits)
+		if err != nil || len(raw) != len(id) {
+			return nil, fmt.Errorf("--via %s: is not the id of a mix, %d hexadecimal digits as the directory lists it", digits, hex.EncodedLen(len(id)))
+		}
+		path = append(path, directory.NodeID(raw))
+	}
+	return path, nil
 }
 
 func readNetwork(path string) (*directory.Client, error) {
@@ -47,11 +115,14 @@ func readNetwork(path string) (*directory.Client, error) {
 	if err := json.Unmarshal(raw, &n); err != nil {
 		return nil, fmt.Errorf("%s is not a network file: %w", path, err)
 	}
-	key, err := hex.DecodeString(n.Key)
-	if err != nil || len(key) != ed25519.PublicKeySize {
-		return nil, fmt.Errorf("%s is not a network file: its key is not 32 bytes in hexadecimal", path)
+	key, err := parsePublicKey(n.Key)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a network file: its key %w", path, err)
 	}
-	return &directory.Client{URL: n.Directory, Key: key}, nil
+	if len(n.urls()) == 0 {
+		return nil, fmt.Errorf("%s is not a network file: it names no directory", path)
+	}
+	return &directory.Client{URLs: n.urls(), Key: key}, nil
 }
 
 // write creates the file, for this user alone. It refuses to take the place of a network that is running.
@@ -82,7 +153,7 @@ func (n *network) write(ctx context.Context, path string) error {
 // stands reports whether path still holds this network: another may have been started at the same moment.
 func (n *network) stands(path string) bool {
 	there, err := readNetwork(path)
-	return err == nil && there.URL == n.Directory
+	return err == nil && slices.Equal(there.URLs, n.urls())
 }
 
 // remove removes the file, unless it is another network's by now.
@@ -92,21 +163,25 @@ func (n *network) remove(path string) {
 	}
 }
 
-// dialNetwork connects a client to the network that a file describes.
-func dialNetwork(ctx context.Context, path string, hops int) (*client.Client, error) {
-	known, err := readNetwork(path)
+// dial connects a client to the network.
+func (a *access) dial(ctx context.Context) (*client.Client, error) {
+	known, where, err := a.directory()
 	if err != nil {
 		return nil, err
 	}
-	if hops < client.MinHops {
-		return nil, fmt.Errorf("--hops %d: a path has at least %d mixes", hops, client.MinHops)
+	via, err := a.path()
+	if err != nil {
+		return nil, err
 	}
-	c, err := client.New(ctx, client.Config{Directory: known, Hops: hops})
+	if a.hops < client.MinHops {
+		return nil, fmt.Errorf("--hops %d: a path has at least %d mixes", a.hops, client.MinHops)
+	}
+	c, err := client.New(ctx, client.Config{Directory: known, Hops: a.hops, Via: via})
 	switch {
-	case errors.Is(err, directory.ErrNoAnswer):
-		return nil, fmt.Errorf("the network in %s is not running any more: start one with 'mixnet up'", path)
+	case errors.Is(err, directory.ErrNoAnswer) && len(a.urls) == 0:
+		return nil, fmt.Errorf("the network in %s is not running any more: start one with 'mixnet up'", *a.file)
 	case err != nil:
-		return nil, fmt.Errorf("%w (the network is the one in %s)", err, path)
+		return nil, fmt.Errorf("%w (the network is the one %s)", err, where)
 	}
 	return c, nil
 }
@@ -114,11 +189,7 @@ func dialNetwork(ctx context.Context, path string, hops int) (*client.Client, er
 // explain says of a request's error what it means to who runs a command.
 func explain(err error) error {
 	if errors.Is(err, client.ErrGateway) {
-		return errors.New("the network went away: is 'mixnet up' still running? Then send again")
+		return fmt.Errorf("the network went away: is it still running? Then send again (%w)", err)
 	}
 	return err
-}
-
-func hopsFlag(cmd *cobra.Command) *int {
-	return cmd.Flags().Int("hops", client.MinHops, "mixes on each path")
 }

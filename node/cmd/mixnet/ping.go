@@ -25,8 +25,7 @@ func pingCommand() *cobra.Command {
 	}
 	count := cmd.Flags().IntP("count", "n", 10, "number of round trips")
 	timeout := cmd.Flags().Duration("timeout", 30*time.Second, "give up on a round trip after this long")
-	hops := hopsFlag(cmd)
-	path := networkFlag(cmd)
+	through := accessFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *count < 1 {
 			return fmt.Errorf("--count %d: must be at least 1", *count)
@@ -34,7 +33,7 @@ func pingCommand() *cobra.Command {
 		if *timeout <= 0 {
 			return fmt.Errorf("--timeout %v: must be positive", *timeout)
 		}
-		c, err := dialNetwork(cmd.Context(), *path, *hops)
+		c, err := through.dial(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -55,9 +54,9 @@ func pingCommand() *cobra.Command {
 			trips = append(trips, trip)
 			fmt.Fprintf(out, "%3d  %.1f ms\n", i+1, milliseconds(trip))
 		}
-		fmt.Fprintf(out, "\n%d of %d came back, %d mixes each way\n", len(trips), tried, *hops)
+		fmt.Fprintf(out, "\n%d of %d came back, %d mixes each way\n", len(trips), tried, through.hops)
 		if len(trips) == 0 {
-			return errors.New("no round trip: is 'mixnet up' still running?")
+			return errors.New("no round trip: is the network still running?")
 		}
 		histogram(out, trips)
 		return cmd.Context().Err()

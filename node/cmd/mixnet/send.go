@@ -31,8 +31,7 @@ printed, unless --output names a file for the reply.`,
 	output := cmd.Flags().String("output", "", "write the reply to this file")
 	to := cmd.Flags().String("to", "echo", "service to send to")
 	timeout := cmd.Flags().Duration("timeout", 5*time.Minute, "give up after this long")
-	hops := hopsFlag(cmd)
-	path := networkFlag(cmd)
+	through := accessFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *timeout <= 0 {
 			return fmt.Errorf("--timeout %v: must be positive", *timeout)
@@ -50,7 +49,7 @@ printed, unless --output names a file for the reply.`,
 		}
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), *timeout, fmt.Errorf("not finished after %v; allow longer with --timeout", *timeout))
 		defer cancel()
-		c, err := dialNetwork(ctx, *path, *hops)
+		c, err := through.dial(ctx)
 		if err != nil {
 			return err
 		}

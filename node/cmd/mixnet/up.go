@@ -20,13 +20,14 @@ import (
 	"sphinxmix.example/client/exit"
 	"sphinxmix.example/node"
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/mix"
 	"sphinxmix.example/sphinx"
 )
 
 // What a network on one machine is like: packets wait long enough to be mixed when there are others, and not so long that
 // a lone user notices.
 var (
-	localParams   = sphinx.Params{MaxHops: 5, PayloadSize: 2048}
+	localNet      = directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 2048}, Epoch: time.Hour}
 	localBatch    = 8
 	localDeadline = 30 * time.Millisecond
 )
@@ -42,14 +43,14 @@ network running for 'mixnet send' and 'mixnet ping' in other terminals. Its keys
 		Args: noArguments,
 	}
 	nodes := cmd.Flags().Int("nodes", 6, "number of mixes, 4 to 50")
-	port := cmd.Flags().Int("port", 0, "port of the directory; the mixes take the ones after it; 0 takes any free ones")
+	port := cmd.Flags().Int("port", 0, "port of the directory; the mixes and the operator's page of mix 1 take the ones after it; 0 takes any free ones")
 	path := networkFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *nodes < client.MinHops+1 || *nodes > 50 {
 			return fmt.Errorf("--nodes %d: a network on one machine has %d to 50", *nodes, client.MinHops+1)
 		}
-		if *port < 0 || *port+*nodes > 65535 {
-			return fmt.Errorf("--port %d: %d ports from there do not exist", *port, *nodes+1)
+		if *port < 0 || *port+*nodes+1 > 65535 {
+			return fmt.Errorf("--port %d: %d ports from there do not exist", *port, *nodes+2)
 		}
 		return up(cmd.Context(), cmd.OutOrStdout(), *nodes, *port, *path)
 	}
@@ -61,7 +62,7 @@ func up(ctx context.Context, out io.Writer, nodes, port int, path string) (err e
 	if err != nil {
 		return err
 	}
-	file := network{Directory: local.directory.URL, Key: hex.EncodeToString(local.directory.Key)}
+	file := network{Directory: local.directory.URLs[0], Key: hex.EncodeToString(local.directory.Key)}
 	if err := file.write(ctx, path); err != nil {
 		local.close()
 		return err
@@ -93,7 +94,7 @@ func up(ctx context.Context, out io.Writer, nodes, port int, path string) (err e
 		return err
 	}
 	if ctx.Err() == nil {
-		fmt.Fprintf(out, nextSteps, local.directory.URL)
+		fmt.Fprintf(out, nextSteps, local.directory.URLs[0], local.operator.Addr())
 		local.watch(ctx)
 	}
 	fmt.Fprintln(out, "Stopped.")
@@ -106,7 +107,9 @@ Next, in another terminal:
   go run ./node/cmd/mixnet send "your message"
   go run ./node/cmd/mixnet send --file README.md
   go run ./node/cmd/mixnet ping
-The directory lists the mixes at %s. Stop the network with Ctrl-C.
+The directory lists the mixes at %s. To see how mix 1 is:
+  go run ./node/cmd/mixnet status --operator %s
+Stop the network with Ctrl-C.
 `
 
 // localNetwork is a directory and mixes in one process.
@@ -116,6 +119,8 @@ type localNetwork struct {
 	listener  net.Listener // of the directory
 	nodes     []*node.Node
 	listeners []net.Listener // of the nodes, which close them when they run
+	operator  net.Listener   // of the operator's page of the first node
+	page      *http.Server   // that
 }
 
 // listenLocal takes the ports and makes the nodes, all from port on, or on any ports if it is 0.
@@ -124,11 +129,11 @@ func listenLocal(nodes, port int) (_ *localNetwork, err error) {
 	if err != nil {
 		return nil, err
 	}
-	handler, err := directory.NewServer(directory.ServerConfig{Key: private, Params: localParams})
+	handler, err := directory.NewServer(directory.ServerConfig{Key: private, Network: localNet})
 	if err != nil {
 		return nil, err
 	}
-	l := &localNetwork{server: &http.Server{Handler: handler, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}}
+	l := &localNetwork{server: newWebServer(handler)}
 	defer func() {
 		if err != nil {
 			l.close()
@@ -137,7 +142,7 @@ func listenLocal(nodes, port int) (_ *localNetwork, err error) {
 	if l.listener, err = listen(port); err != nil {
 		return nil, err
 	}
-	l.directory = &directory.Client{URL: "http://" + l.listener.Addr().String(), Key: public}
+	l.directory = &directory.Client{URLs: []string{"http://" + l.listener.Addr().String()}, Key: public}
 	for i := range nodes {
 		at := 0
 		if port != 0 {
@@ -148,12 +153,20 @@ func listenLocal(nodes, port int) (_ *localNetwork, err error) {
 			return nil, err
 		}
 		l.listeners = append(l.listeners, listener)
-		n, err := localNode(listener, &directory.Client{URL: l.directory.URL, Key: public})
+		n, err := localNode(listener, &directory.Client{URLs: l.directory.URLs, Key: public})
 		if err != nil {
 			return nil, err
 		}
 		l.nodes = append(l.nodes, n)
 	}
+	at := 0
+	if port != 0 {
+		at = port + 1 + nodes
+	}
+	if l.operator, err = listen(at); err != nil {
+		return nil, err
+	}
+	l.page = node.OperatorServer(l.nodes[0].Stats, nil)
 	return l, nil
 }
 
@@ -163,14 +176,13 @@ func localNode(listener net.Listener, known *directory.Client) (*node.Node, erro
 		return nil, err
 	}
 	return node.New(node.Config{
-		Identity:      identity,
-		Params:        localParams,
-		Directory:     known,
-		Listener:      listener,
-		Handlers:      map[string]node.Handler{"echo": exit.NewEcho(localParams)},
-		BatchSize:     localBatch,
-		BatchDeadline: localDeadline,
-		Refresh:       localRefresh,
+		Identity:  identity,
+		Network:   localNet,
+		Directory: known,
+		Listener:  listener,
+		Handlers:  map[string]node.Handler{"echo": exit.NewEcho(localNet.Params)},
+		Mix:       mix.Config{Size: localBatch, Interval: localDeadline},
+		Refresh:   localRefresh,
 
 		MaxLinksPerAddress: 1024, // everybody is at one address here
 	})
@@ -186,7 +198,7 @@ func listen(port int) (net.Listener, error) {
 
 // close gives the ports of a network back that never ran.
 func (l *localNetwork) close() {
-	for _, listener := range append(l.listeners, l.listener) {
+	for _, listener := range append(l.listeners, l.listener, l.operator) {
 		if listener != nil {
 			listener.Close()
 		}
@@ -203,6 +215,11 @@ func (l *localNetwork) run(ctx context.Context) error {
 			cancel(fmt.Errorf("directory: %w", err))
 		}
 	})
+	running.Go(func() {
+		if err := l.page.Serve(l.operator); !errors.Is(err, http.ErrServerClosed) {
+			cancel(fmt.Errorf("operator's page: %w", err))
+		}
+	})
 	for _, n := range l.nodes {
 		running.Go(func() {
 			if err := n.Run(ctx); err != nil {
@@ -212,6 +229,7 @@ func (l *localNetwork) run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	l.server.Close()
+	l.page.Close()
 	running.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sphinxmix.example/node/directory"
+)
+
+// The folders that init makes, and the commands look into, unless others are named.
+const (
+	nodeFolder      = "mixnet-node"
+	directoryFolder = "mixnet-directory"
+)
+
+func initCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make the configuration and the key of a node or a directory",
+		RunE:  listCommands,
+		Args:  cobra.ArbitraryArgs,
+	}
+	cmd.AddCommand(initNodeCommand(), initDirectoryCommand())
+	return cmd
+}
+
+func initNodeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "node",
+		Short: "Make the configuration and the key of a mix",
+		Long: `Make a folder with node.toml, which has every setting with its default and a comment, and node.key, a new identity.
+Nothing that is there already is changed.`,
+		Example: "  mixnet init node --directory http://directory.example.org:8080 --key 1f…9c --address mix.example.org:7000",
+		Args:    noArguments,
+	}
+	n := newNodeSettings()
+	dir := cmd.Flags().String("dir", nodeFolder, "folder to make them in")
+	cmd.Flags().StringSliceVar(&n.directory.urls, "directory", nil, "URL of the network's directory; once for each of its servers")
+	cmd.Flags().StringVar(&n.directory.key, "key", "", "public key of the directory, hexadecimal")
+	cmd.Flags().StringVar(&n.address, "address", "", "host:port that others reach this mix by")
+	cmd.Flags().StringVar(&n.listen, "listen", n.listen, "host:port to listen at")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var missing []string
+		for _, url := range n.directory.urls {
+			if err := checkURL(url); err != nil {
+				return fmt.Errorf("--directory %w", err)
+			}
+		}
+		if len(n.directory.urls) == 0 {
+			missing = append(missing, "directory.urls")
+		}
+		if n.directory.key == "" {
+			missing = append(missing, "directory.key")
+		} else if _, err := parsePublicKey(n.directory.key); err != nil {
+			return fmt.Errorf("--key %w: copy it from where 'mixnet init directory' printed it", err)
+		}
+		if n.address == "" {
+			missing = append(missing, "address")
+		}
+		for flag, value := range map[string]string{"address": n.address, "listen": n.listen} {
+			if _, _, err := net.SplitHostPort(value); err != nil && value != "" {
+				return fmt.Errorf("--%s %s: is not host:port", flag, value)
+			}
+		}
+		made, err := makeFolder(*dir, "node.toml", n.identity, template(nodeHeader, n.list(), newNodeSettings().list()))
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		fmt.Fprintf(out, "Made %s and the key %s of node %s.\n\nNext:\n", made.config, made.key, directory.NodeIDOf(made.public))
+		if len(missing) > 0 {
+			fmt.Fprintf(out, "  write %s into %s\n", strings.Join(missing, " and "), made.config)
+		}
+		fmt.Fprintf(out, "  mixnet node --config %s --check\n  mixnet node --config %s\n", made.config, made.config)
+		return nil
+	}
+	return cmd
+}
+
+func initDirectoryCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "directory",
+		Short: "Make the configuration and the key of a directory",
+		Long: `Make a folder with directory.toml, which has every setting with its default and a comment, and directory.key, a new
+key, and print what nodes and clients need. Nothing that is there already is changed.`,
+		Args: noArguments,
+	}
+	s := newServerSettings()
+	dir := cmd.Flags().String("dir", directoryFolder, "folder to make them in")
+	url := cmd.Flags().String("url", "", "URL that nodes and clients are to reach the directory by, to be printed")
+	cmd.Flags().StringVar(&s.listen, "listen", s.listen, "host:port to listen at")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		_, port, err := net.SplitHostPort(s.listen)
+		if err != nil {
+			return fmt.Errorf("--listen %s: is not host:port", s.listen)
+		}
+		if *url == "" {
+			*url = "http://HOST:" + port
+		} else if err := checkURL(*url); err != nil {
+			return fmt.Errorf("--url %w", err)
+		}
+		made, err := makeFolder(*dir, "directory.toml", s.identity, template(directoryHeader, s.list(), newServerSettings().list()))
+		if err != nil {
+			return err
+		}
+		printNetwork(cmd.OutOrStdout(), made, *url)
+		return nil
+	}
+	return cmd
+}
+
+// printNetwork says what a new directory's nodes and clients need, and what to do next.
+func printNetwork(out io.Writer, made *madeFolder, url string) {
+	key := hex.EncodeToString(made.public)
+	fmt.Fprintf(out, `Made %s and the key %s.
+
+Nodes and clients of this network believe this key and no other:
+
+  [directory]
+  urls = [%s]
+  key = %s
+
+Next:
+  mixnet directory --config %s --check
+  mixnet directory --config %s
+then on the machine of each node:
+  mixnet init node --directory %s --key %s --address HOST:7000
+`, made.config, made.key, quoted(url), quoted(key), made.config, made.config, url, key)
+}
+
+// madeFolder is what init has made.
+type madeFolder struct {
+	config, key string // files
+	public      ed25519.PublicKey
+}
+
+// makeFolder makes a folder with a configuration and a key, of which neither may be there.
+func makeFolder(dir, config, key string, content []byte) (*madeFolder, error) {
+	made := &madeFolder{config: filepath.Join(dir, config), key: filepath.Join(dir, key)}
+	for _, file := range []string{made.config, made.key} {
+		if _, err := os.Lstat(file); err == nil {
+			return nil, fmt.Errorf("%s is there already, and stays as it is: name another folder with --dir, or move the file away", file)
+		}
+	}
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		made.public, err = createKey(made.key)
+	}
+	if err == nil {
+		if err = createWhole(made.config, content, 0o600); err != nil {
+			err = errors.Join(err, os.Remove(made.key))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("nothing was made in %s, name another folder with --dir: %w", dir, err)
+	}
+	return made, nil
+}

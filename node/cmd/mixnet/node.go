@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sphinxmix.example/node"
+	"sphinxmix.example/node/directory"
+)
+
+func nodeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "node",
+		Short: "Run a mix",
+		Long: `Run the mix that a configuration file describes, until a signal: the first one (Ctrl-C, SIGTERM) takes it out of the
+directory and lets it send what it holds before it stops, a second one stops it at once.
+
+The exit status is 0 after a first signal, 2 where the configuration is wrong, and 1 for anything else.`,
+		Example: "  mixnet init node\n  mixnet node --config mixnet-node/node.toml --check\n  mixnet node --config mixnet-node/node.toml",
+		Args:    noArguments,
+	}
+	config, check := configFlags(cmd, filepath.Join(nodeFolder, "node.toml"))
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		loaded, err := loadNode(*config)
+		if err != nil {
+			return err
+		}
+		if *check {
+			fmt.Fprintln(cmd.OutOrStdout(), "ok")
+			return nil
+		}
+		return loaded.run(cmd.Context(), loaded.settings.log.logger(cmd.ErrOrStderr()))
+	}
+	return cmd
+}
+
+// configFlags adds the flags of a command that runs what a file describes.
+func configFlags(cmd *cobra.Command, standard string) (config *string, check *bool) {
+	config = cmd.Flags().String("config", standard, "configuration file")
+	check = cmd.Flags().Bool("check", false, "check the configuration, say what is wrong with it, and run nothing")
+	return config, check
+}
+
+// run runs the mix until ctx ends, and then lets it leave.
+func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
+	folder, err := hold(filepath.Dir(l.file.path(l.settings.identity)), "mixnet node")
+	if err != nil {
+		return l.file.because("identity", err)
+	}
+	defer folder.release()
+	listener, err := l.file.listenAt("listen", l.settings.listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	mix := &operated{address: l.settings.address}
+	if l.settings.operator != "" {
+		operator, err := node.ListenOperator(l.settings.operator)
+		if err != nil {
+			return l.file.because("operator.listen", inUse(err))
+		}
+		server := node.OperatorServer(mix.stats, log)
+		defer server.Close()
+		go server.Serve(operator) // until Close
+		log.Info("the operator's page is open", "url", "http://"+operator.Addr().String())
+	}
+
+	cfg := l.config(anyNetwork)
+	network, err := awaitNetwork(ctx, cfg.Directory, log)
+	if err != nil {
+		return nil // told to stop before it began
+	}
+	if err := l.suits(network); err != nil {
+		return err
+	}
+	cfg = l.config(network)
+	cfg.Listener, cfg.Log = listener, log
+	n, err := node.New(cfg)
+	if err != nil {
+		if cfg.KeyDir != "" {
+			return l.file.because("keys.folder", err)
+		}
+		return err
+	}
+	mix.node.Store(n)
+	log.Info("the mix runs", "node", n.ID().String(), "address", l.settings.address, "strategy", l.settings.mix.Strategy)
+	return serveUntil(ctx, n, l.settings.drain, log)
+}
+
+// operated is a mix as its operator sees it: there before it runs.
+type operated struct {
+	address string
+	node    atomic.Pointer[node.Node]
+}
+
+func (o *operated) stats() node.Stats {
+	if n := o.node.Load(); n != nil {
+		return n.Stats()
+	}
+	return node.Stats{Address: o.address, Version: version(), State: node.Starting, Now: time.Now()}
+}
+
+// awaitNetwork returns what the directory says of the network, which it asks until it answers. The error is ctx's.
+func awaitNetwork(ctx context.Context, from *directory.Client, log *slog.Logger) (directory.Network, error) {
+	log.Info("waiting for the directory's view of the network", "directory", from.URLs)
+	said := ""
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for {
+		view, err := from.Fetch(ctx)
+		if err == nil {
+			return view.Network, nil
+		}
+		if err.Error() != said && ctx.Err() == nil {
+			said = err.Error()
+			log.Warn("no view of the network yet, trying again", "error", err)
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return directory.Network{}, ctx.Err()
+		}
+	}
+}
+
+// serveUntil runs a mix until ctx ends. Then the mix leaves the directory and sends what it holds, for limit at most.
+func serveUntil(ctx context.Context, n *node.Node, limit time.Duration, log *slog.Logger) error {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(running) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("leaving the network and sending what is held; a second signal stops at once", "for_at_most", limit)
+	leaving, cancel := context.WithTimeout(running, limit)
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- n.Drain(leaving) }()
+	progress := time.NewTicker(5 * time.Second)
+	defer progress.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-progress.C:
+			log.Info("still leaving", "packets", n.Stats().Held)
+		case err := <-drained:
+			switch {
+			case errors.Is(err, context.DeadlineExceeded):
+				log.Warn("the time to leave is over: packets that were held are lost", "packets", n.Stats().Held)
+			case err != nil:
+				log.Warn("left with an error", "error", err)
+			}
+			stop()
+			err = <-ended
+			log.Info("stopped")
+			return err
+		}
+	}
+}
+
+// because returns a *configError that says why a setting cannot be used now, which only running could tell.
+func (c *configuration) because(key string, err error) error {
+	c.refuseWith(key, err)
+	return &configError{file: c.file, problems: c.problems, running: true}
+}
+
+// listenAt takes the port that a setting names.
+func (c *configuration) listenAt(key, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, c.because(key, inUse(err))
+	}
+	return listener, nil
+}
+
+// inUse says what to do about an address that cannot be listened at.
+func inUse(err error) error {
+	return &remedied{"cannot be used: " + err.Error(), "stop what listens there, or give another address of this machine"}
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sphinxmix.example/node"
+)
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say how a mix on this machine is",
+		Long: `Ask a mix on this machine, where its operator's page is, how it is. The exit status is 1 where it is not healthy: it does
+not answer, is not in the network (yet), or refuses packets.`,
+		Args: noArguments,
+	}
+	address := cmd.Flags().String("operator", newNodeSettings().operator, "host:port of the mix's operator page")
+	config := cmd.Flags().String("config", "", "the mix's configuration file, which says that")
+	raw := cmd.Flags().Bool("json", false, "print everything that the mix says, as JSON")
+	cmd.MarkFlagsMutuallyExclusive("operator", "config")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *config != "" {
+			n := newNodeSettings()
+			c := readConfiguration(*config, n.list())
+			if err := c.err(); err != nil {
+				return err
+			}
+			if *address = n.operator; *address == "" {
+				return c.because("operator.listen", &remedied{"is empty, so that nobody can ask this mix", "give a loopback address, and start the mix anew"})
+			}
+		}
+		said, err := askMix(cmd.Context(), *address)
+		if err != nil {
+			return err
+		}
+		var stats node.Stats
+		if err := json.Unmarshal(said, &stats); err != nil {
+			return fmt.Errorf("what answers at %s is no mix of this version: %w", *address, err)
+		}
+		if *raw {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\n", bytes.TrimSpace(said))
+		} else {
+			printStatus(cmd.OutOrStdout(), &stats)
+		}
+		problems := stats.Problems()
+		for _, problem := range problems {
+			fmt.Fprintln(cmd.ErrOrStderr(), problem)
+		}
+		if len(problems) > 0 {
+			return errReported
+		}
+		return nil
+	}
+	return cmd
+}
+
+const maxStats = 16 << 20 // bytes of a mix's answer
+
+// askMix returns what a mix says of itself on its operator's page.
+func askMix(ctx context.Context, address string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/stats", nil)
+	if err != nil {
+		return nil, fmt.Errorf("--operator %s: is not host:port", address)
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("no mix answers at %s: is it running, and is this where its operator's page is? (%w)", address, errors.Unwrap(err))
+	}
+	defer answer.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(answer.Body, maxStats))
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("what answers at %s is no mix: it says %s", address, strings.Map(visible, answer.Status))
+	}
+	return said, nil
+}
+
+// printStatus writes what a person wants to see of a mix.
+func printStatus(to io.Writer, s *node.Stats) {
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	defer table.Flush()
+	line := func(name, format string, arguments ...any) {
+		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, arguments...))
+	}
+	line("node", "%s at %s", s.Node, s.Address)
+	if s.Started.IsZero() {
+		line("state", "%s", s.State)
+	} else {
+		line("state", "%s, up for %v", s.State, lapse(s.Now.Sub(s.Started)))
+	}
+	printEpochs(line, s)
+	if s.View == nil {
+		line("view", "none yet")
+	} else {
+		line("view", "%v old, %d mixes, good for %v", lapse(s.Now.Sub(s.View.Published)), s.View.Mixes, lapse(s.View.Expires.Sub(s.Now)))
+	}
+	in, out, over := lately(s)
+	line("packets", "%.1f/s in, %.1f/s out over the last %v; %d in, %d out in all; %d held, %.1f MB",
+		in, out, lapse(over), s.Received, s.Sent+s.Served+s.Delivered, s.Held, float64(s.Memory)/1e6)
+	printAnonymity(line, s)
+	var drops []string
+	for _, reason := range slices.Sorted(maps.Keys(s.Dropped)) {
+		drops = append(drops, fmt.Sprintf("%s %d", reason, s.Dropped[reason]))
+	}
+	line("dropped", "%s", orNone(strings.Join(drops, ", ")))
+	printLoops(line, s)
+	line("links", "from %d mixes and %d others", s.Links.Mixes, s.Links.Others)
+	connected := 0
+	for _, p := range s.Peers {
+		if p.Connected {
+			connected++
+		}
+	}
+	line("peers", "%d of %d connected", connected, len(s.Peers))
+	for _, p := range s.Peers {
+		if !p.Connected || p.Queue > 0 || p.Lost > 0 {
+			state := "connected"
+			if !p.Connected {
+				state = "not connected"
+			}
+			line("", "%s at %s: %s, %d sent, %d waiting, %d lost", p.Node, p.Address, state, p.Sent, p.Queue, p.Lost)
+		}
+	}
+}
+
+func printEpochs(line func(name, format string, arguments ...any), s *node.Stats) {
+	if len(s.Epochs) == 0 {
+		line("epoch", "none yet")
+	}
+	for _, e := range s.Epochs {
+		name, when := "", "over"
+		switch {
+		case e.Current:
+			name, when = "epoch", fmt.Sprintf("%v left", lapse(e.Ends.Sub(s.Now)))
+		case e.Begins.After(s.Now):
+			when = "next"
+		}
+		state := ""
+		if e.Failed {
+			state = "; REFUSES EVERYTHING: its replay set is full or cannot be written"
+		}
+		line(name, "%d (%s): %d of %d tags%s", e.Number, when, e.Tags, e.MaxTags, state)
+	}
+}
+
+// printAnonymity writes between how many senders the packets of the last hour were hidden.
+func printAnonymity(line func(name, format string, arguments ...any), s *node.Stats) {
+	batches, least, most, sum := uint64(0), 0, 0, 0.0
+	for _, sample := range s.History {
+		if sample.Batches == 0 {
+			continue
+		}
+		if batches == 0 || sample.MinSenders < least {
+			least = sample.MinSenders
+		}
+		most = max(most, sample.MaxSenders)
+		batches += sample.Batches
+		sum += sample.MeanSenders * float64(sample.Batches)
+	}
+	if batches == 0 {
+		line("anonymity", "nothing was released in the last hour (%s)", s.Strategy)
+		return
+	}
+	line("anonymity", "%d to %d senders, %.1f on average, in %d batches of the last hour (%s)", least, most, sum/float64(batches), batches, s.Strategy)
+}
+
+// printLoops writes how much of the mix's own traffic did not come back.
+func printLoops(line func(name, format string, arguments ...any), s *node.Stats) {
+	var sent, lost uint64
+	for _, sample := range s.History {
+		sent += sample.LoopsSent
+		lost += sample.LoopsLost
+	}
+	if sent == 0 {
+		line("loops", "none sent in the last hour")
+		return
+	}
+	line("loops", "%.1f %% of %d lost in the last hour", 100*float64(lost)/float64(sent), sent)
+}
+
+// lately returns how many packets a second came and went in about a minute.
+func lately(s *node.Stats) (in, out float64, over time.Duration) {
+	var received, sent uint64
+	for _, sample := range slices.Backward(s.History) {
+		over = s.Now.Sub(sample.At)
+		received += sample.Received
+		sent += sample.Sent
+		if over >= time.Minute {
+			break
+		}
+	}
+	seconds := max(over.Seconds(), 1)
+	return float64(received) / seconds, float64(sent) / seconds, over
+}
+
+// lapse rounds a duration for people.
+func lapse(d time.Duration) time.Duration { return d.Round(time.Second) }
+
+func orNone(text string) string {
+	if text == "" {
+		return "nothing"
+	}
+	return text
+}
