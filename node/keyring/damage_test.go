@@ -156,6 +156,29 @@ func TestKeyOfAnotherRingIsRefused(t *testing.T) {
 	requireRefused(t, dir, first, keys, packets)
 }
 
+// TestKeyAndLogOfAnotherEpochAreRefused: one key in two epochs has two sets of tags, and takes each packet twice.
+func TestKeyAndLogOfAnotherEpochAreRefused(t *testing.T) {
+	dir, keys, packets := started(t)
+	require.NoError(t, os.WriteFile(keyFile(dir, first+1), read(t, keyFile(dir, first)), 0o600))
+	require.NoError(t, os.WriteFile(tagsFile(dir, first+1), read(t, tagsFile(dir, first)), 0o600))
+	requireRefused(t, dir, first+1, keys, packets)
+}
+
+// TestKeyThatWasOverStaysSo when the clock is set back, though its files are there: because they could not be erased when
+// it was time.
+func TestKeyThatWasOverStaysSo(t *testing.T) {
+	dir, keys, _ := started(t)
+	key, tags := read(t, keyFile(dir, first-1)), read(t, tagsFile(dir, first-1))
+	require.NoError(t, open(t, dir, begin(first+1)).Close())
+	requireFiles(t, dir, first, first+1, first+2)
+	require.NoError(t, os.WriteFile(keyFile(dir, first-1), key, 0o600))
+	require.NoError(t, os.WriteFile(tagsFile(dir, first-1), tags, 0o600))
+	r := open(t, dir, begin(first))
+	requireEpochs(t, r, first, first+1)
+	require.Equal(t, keys[first], keysOf(t, r)[first])
+	requireFiles(t, dir, first, first+1, first+2)
+}
+
 // TestCrashWhileAKeyIsMade: after the log, and in the middle of the key's file, which must not stay under any name.
 func TestCrashWhileAKeyIsMade(t *testing.T) {
 	dir, keys, packets := started(t)
@@ -201,7 +224,7 @@ func TestOtherFilesAreLeftAlone(t *testing.T) {
 	dir, _, _ := started(t)
 	others := []string{
 		"identity", "epoch-1", "epoch-01.key", "epoch--1.key", "epoch-+1.key", "epoch-1.key.bak", "epoch-x.tags", "epoch-1.tags.key",
-		"epoch-18446744073709551616.key", "Epoch-1.key", "epoch-1.tags.partial", "epoch-.key", "my epoch-1.key",
+		"epoch-18446744073709551616.key", "Epoch-1.key", "epoch-1.tags.partial", "epoch-.key", "my epoch-1.key", "epoch-0505000.key",
 	}
 	for _, name := range others {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600))

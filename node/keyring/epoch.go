@@ -27,6 +27,7 @@ type Epoch struct {
 	Tags   Tags               // refuses everything once the epoch is over, if it is kept in a folder
 
 	public sphinx.PublicKey
+	log    *replay.Log // Tags, if the key is kept in a folder; else nil
 
 	mu   sync.Mutex
 	over bool // guarded by mu, as is the wiping of Key
@@ -34,8 +35,13 @@ type Epoch struct {
 	gone atomic.Bool // the key is erased from the disk too, so that there is nothing left to replay for
 }
 
-func newEpoch(number uint64, key *sphinx.PrivateKey, tags Tags) *Epoch {
-	return &Epoch{Number: number, Key: key, Tags: tags, public: key.Public()}
+// newEpoch returns an epoch with a log of tags, or with a set of up to maxTags tags in memory if log is nil.
+func newEpoch(number uint64, key *sphinx.PrivateKey, log *replay.Log, maxTags int) *Epoch {
+	e := &Epoch{Number: number, Key: key, Tags: log, public: key.Public(), log: log}
+	if log == nil {
+		e.Tags = replay.NewSet(maxTags)
+	}
+	return e
 }
 
 // Public returns the public key, also once the epoch is over.

@@ -88,7 +88,7 @@ func (f *folder) load(current uint64) ([]*Epoch, error) {
 		errs := []error{err}
 		for _, e := range found {
 			e.forget()
-			errs = append(errs, e.Tags.(*replay.Log).Close())
+			errs = append(errs, e.log.Close())
 		}
 		return nil, errors.Join(errs...)
 	}
@@ -165,7 +165,7 @@ func (f *folder) loadOne(number uint64) (*Epoch, error) {
 		key.Wipe()
 		return nil, err
 	}
-	return newEpoch(number, key, log), nil
+	return newEpoch(number, key, log, f.maxTags), nil
 }
 
 // save puts a new key and its log in the folder: first the log.
@@ -192,7 +192,7 @@ func (f *folder) saveLog(number uint64, key *sphinx.PrivateKey) (*Epoch, error) 
 	if err != nil {
 		return nil, err
 	}
-	return newEpoch(number, key, log), nil
+	return newEpoch(number, key, log, f.maxTags), nil
 }
 
 // erase erases the file of the key of e, then closes and removes its log. After an error it can be tried again.
@@ -201,7 +201,7 @@ func (f *folder) erase(e *Epoch) error {
 		return err
 	}
 	e.gone.Store(true) // before the log refuses tags for it
-	return e.Tags.(*replay.Log).Remove()
+	return e.log.Remove()
 }
 
 // eraseFiles is erase for files that are not in use.

@@ -41,7 +41,6 @@ import (
 	"time"
 
 	"sphinxmix.example/node/directory"
-	"sphinxmix.example/node/replay"
 	"sphinxmix.example/sphinx"
 )
 
@@ -220,7 +219,7 @@ func (r *Ring) generate(number uint64, others []*Epoch) (*Epoch, error) {
 		return nil, errors.New("the source of randomness repeats itself")
 	}
 	if r.folder == nil {
-		return newEpoch(number, key, replay.NewSet(r.cfg.MaxTags)), nil
+		return newEpoch(number, key, nil, r.cfg.MaxTags), nil
 	}
 	return r.folder.save(number, key)
 }
@@ -294,8 +293,8 @@ func (r *Ring) Close() error {
 	var errs []error
 	for _, e := range slices.Concat(held.live, held.ahead, held.doomed) {
 		e.forget()
-		if log, ok := e.Tags.(*replay.Log); ok {
-			errs = append(errs, log.Close())
+		if e.log != nil {
+			errs = append(errs, e.log.Close())
 		}
 	}
 	if r.folder != nil {

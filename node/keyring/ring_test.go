@@ -295,7 +295,9 @@ func TestNothingOfAKeyIsPrinted(t *testing.T) {
 	for at := 0; at+4 <= len(secret); at += 4 {
 		part := secret[at : at+4]
 		numbers := strings.Trim(fmt.Sprint(part), "[]")
-		for _, form := range []string{string(part), hex.EncodeToString(part), fmt.Sprintf("%X", part), numbers, strings.ReplaceAll(numbers, " ", ", ")} {
+		for _, form := range []string{
+			string(part), hex.EncodeToString(part), fmt.Sprintf("%X", part), numbers, strings.ReplaceAll(numbers, " ", ", "),
+		} {
 			require.NotContains(t, text.String(), form)
 		}
 	}
