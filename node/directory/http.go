@@ -122,6 +122,7 @@ func (s *Server) serveListing(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, err)
 		return
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(viewDeadline))
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Write(s.listing(p))

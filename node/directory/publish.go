@@ -80,6 +80,8 @@ func (s *Server) publish(ctx context.Context) (*publication, error) {
 		}
 	}
 	defer func() { <-s.turn }()
+	ctx, cancel := patience(ctx)
+	defer cancel()
 
 	var failure error
 	for range attempts {

@@ -54,6 +54,66 @@ func TestVersionsRiseAcrossARestart(t *testing.T) {
 	require.Greater(t, published(t, restarted).Version, before.Version)
 }
 
+func TestAThousandChangesAreFewViews(t *testing.T) {
+	s, _, now := serve(t, ServerConfig{})
+	const nodes, renewals = 20, 50
+	versions := map[uint64]bool{}
+	for version := range uint64(renewals) {
+		for n := byte(1); n <= nodes; n++ {
+			d := describe(n)
+			d.Version = version
+			require.NoError(t, s.register(t.Context(), signed(t, n, d), ""))
+			versions[published(t, s).Version] = true
+		}
+	}
+	require.Len(t, versions, publishBurst)
+	now.advance(publishEvery)
+	for _, d := range viewOfServer(t, s).Nodes {
+		require.Equal(t, uint64(renewals-1), d.Version)
+	}
+
+	// After some quiet the next change is shown at once, and so is one after that.
+	now.advance(2 * publishEvery)
+	for n := byte(101); n <= 102; n++ {
+		require.NoError(t, s.register(t.Context(), signed(t, n, describe(n)), ""))
+		mustNode(t, viewOfServer(t, s), n)
+	}
+}
+
+func TestAViewIsSignedAnewWithEachEpoch(t *testing.T) {
+	s, _, now := serve(t, ServerConfig{Lifetime: 24 * time.Hour})
+	first := published(t, s)
+	now.advance(time.Hour - 1)
+	require.Same(t, first, published(t, s))
+	now.advance(1)
+	second := published(t, s)
+	require.Greater(t, second.Version, first.Version)
+	require.Equal(t, start.Add(time.Hour), second.Published)
+	now.advance(time.Hour - 1)
+	require.Same(t, second, published(t, s))
+}
+
+// Servers whose clocks differ do not replace each other's views for that.
+func TestServersWithDifferentClocksShareAView(t *testing.T) {
+	store := new(Memory)
+	var servers []*Server
+	var clocks []*clock
+	for _, ahead := range []time.Duration{0, 20 * time.Second, -20 * time.Second} {
+		s, _, now := serve(t, ServerConfig{Store: store, Lifetime: 10 * time.Minute})
+		now.advance(time.Minute + ahead)
+		servers, clocks = append(servers, s), append(clocks, now)
+	}
+	require.NoError(t, servers[1].register(t.Context(), signed(t, 1, describe(1)), ""))
+	versions := map[uint64]bool{}
+	for range 100 {
+		for i, s := range servers {
+			clocks[i].advance(time.Second)
+			versions[published(t, s).Version] = true
+		}
+	}
+	require.Len(t, versions, 1)
+}
+
 func TestDirectoryUnderLoad(t *testing.T) {
 	_, client, now := serve(t, ServerConfig{Lifetime: 4 * time.Minute})
 	const nodes, rounds = 8, 10

@@ -171,7 +171,7 @@ func (s *Server) enter(ctx context.Context, r *record, from string) error {
 		if next == nil {
 			return err
 		}
-		set, err := s.set(ctx, next.name(), next.encode(), mark)
+		set, err := s.store(ctx, next, mark)
 		if err != nil {
 			return err
 		}
@@ -190,6 +190,13 @@ func (s *Server) enter(ctx context.Context, r *record, from string) error {
 		lost = mark
 	}
 	return fmt.Errorf("%w: other servers keep changing this node", ErrStore)
+}
+
+// store puts a record into the store, unless another server has changed what is known of the node after mark.
+func (s *Server) store(ctx context.Context, r *record, mark int64) (bool, error) {
+	ctx, cancel := patience(ctx)
+	defer cancel()
+	return s.set(ctx, r.name(), r.encode(), mark)
 }
 
 // prepare returns r as it is to be stored, and the mark up to which that was decided; or nil if nothing is to be stored,

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// How a server uses its store. A request waits for it no longer than a client waits for an answer.
+// How a server uses its store.
 const (
 	readEvery    = time.Second     // the server looks this often for what other servers have changed
 	retryEvery   = 2 * time.Second // and this often where the store failed
-	storeTimeout = 3 * time.Second // for what is small
-	storeSpeed   = 4 << 20         // bytes in a second, for what is not
+	storeTimeout = 3 * time.Second // for all that a view needs of the store; clients wait longer for their answer
 	cleanAtOnce  = 16              // expired records are deleted with each look
 )
 
@@ -28,6 +27,8 @@ func (s *Server) know(ctx context.Context, lost int64) error {
 		return ctx.Err()
 	}
 	defer func() { <-s.turn }()
+	ctx, cancel := patience(ctx)
+	defer cancel()
 	return s.catchUp(ctx, lost)
 }
 
@@ -45,7 +46,7 @@ func (s *Server) due(lost int64) (bool, error) {
 	return since >= readEvery || s.mark <= lost, nil
 }
 
-// catchUp does what know does. It is called with the turn.
+// catchUp does what know does. It is called with the turn, and with patience.
 func (s *Server) catchUp(ctx context.Context, lost int64) error {
 	if due, err := s.due(lost); !due {
 		return err
@@ -53,9 +54,7 @@ func (s *Server) catchUp(ctx context.Context, lost int64) error {
 	s.mu.Lock()
 	mark := s.mark
 	s.mu.Unlock()
-	limited, cancel := patience(ctx, MaxViewSize)
-	defer cancel()
-	values, reached, err := s.cfg.Store.Since(limited, mark)
+	values, reached, err := s.cfg.Store.Since(ctx, mark)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -64,10 +63,10 @@ func (s *Server) catchUp(ctx context.Context, lost int64) error {
 	return nil
 }
 
-// patience returns the context for a call of the store that moves up to size bytes. A request that ends does not end it:
-// others need what it brings.
-func patience(ctx context.Context, size int) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout+time.Duration(size)*time.Second/storeSpeed)
+// patience returns the context in which a request uses the store. It does not end with the request: what it brings is
+// for others too, and a reader that goes away is not to look like a store that fails.
+func patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 }
 
 // failed remembers that the store failed, and returns what to tell others of it.
@@ -159,11 +158,10 @@ func (s *Server) clean(ctx context.Context) {
 	}
 }
 
-// set changes the store unless something has changed name after mark. The error wraps ErrStore.
+// set changes the store unless something has changed name after mark. It is called with patience. The error wraps
+// ErrStore.
 func (s *Server) set(ctx context.Context, name string, value []byte, mark int64) (bool, error) {
-	limited, cancel := patience(ctx, len(value))
-	defer cancel()
-	set, err := s.cfg.Store.Set(limited, name, value, mark)
+	set, err := s.cfg.Store.Set(ctx, name, value, mark)
 	if err != nil {
 		return false, s.failed(err)
 	}

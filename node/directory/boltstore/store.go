@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"sphinxmix.example/node/directory"
 )
@@ -31,7 +32,7 @@ var _ directory.Store = (*Store)(nil)
 // another process has it open.
 func Open(file string) (*Store, error) {
 	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("the directory's file %s is in use by another process", file)
 	}
 	if err != nil {
