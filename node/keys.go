@@ -132,7 +132,7 @@ func (n *Node) commit() {
 		if k.failed.Load() {
 			continue
 		}
-		if err := k.Tags.Commit(); err != nil {
+		if err := k.Commit(); err != nil {
 			k.failed.Store(true)
 			n.refuseAll(k, err)
 		}

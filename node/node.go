@@ -52,7 +52,7 @@ type Config struct {
 	// KeyDir is a folder of the node's own where its epoch keys outlive it, each with its replay set. If empty they die
 	// with the process, which gives less to who seizes the machine, and costs the packets under way at a restart.
 	KeyDir  string
-	MaxTags int // packets that one epoch's key opens; 4,194,304 if zero, at some 70 bytes of memory each
+	MaxTags int // packets that one epoch's key opens; 4,194,304 if zero, at up to 80 bytes of memory each
 
 	MaxLinks           int           // connections from mixes, and as many from others; link's default if zero
 	MaxLinksPerAddress int           // of the others from one address; link's default if zero

@@ -172,7 +172,11 @@ func (o *opener) unwrap(packets [][]byte, layers []sphinx.Layer, errs []error) {
 
 // refuse drops a packet that did not open.
 func (n *Node) refuse(p *packet, k *key, err error) {
-	if errors.Is(err, sphinx.ErrReplayStore) && slices.Contains(*n.keys.Load(), k) {
+	if errors.Is(err, sphinx.ErrReplayStore) {
+		if !slices.Contains(*n.keys.Load(), k) {
+			n.drop(p, DropEpoch) // its time was over just now
+			return
+		}
 		n.refuseAll(k, err)
 	}
 	n.drop(p, dropOf(err))
