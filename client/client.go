@@ -3,21 +3,24 @@
 // [New] learns the network from its directory and connects to a mix that becomes the client's gateway. Request sends one
 // message to a service at some last hop and returns the service's reply. Every packet takes a fresh random path through
 // at least three mixes, no mix twice, and carries a SURB for its reply, which takes another.
+//
+// A client lives until it is closed. It follows the network through its key epochs. When it loses its gateway it finds
+// another, and sends again what was under way. While no gateway takes it, requests wait.
+//
+// Whoever can cut a client off from gateways of their choice chooses the gateway that is left, which sees when the client
+// is connected and how much it sends. So a client goes back to its gateway before it tries another.
 package client
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sphinxmix.example/node/directory"
-	"sphinxmix.example/node/link"
 	"sphinxmix.example/sphinx"
 )
 
@@ -33,23 +36,31 @@ type Config struct {
 
 	// Hops is the number of mixes on each path, replies' too; 3 if zero.
 	Hops int
+
+	// Via is the path of all messages, from the gateway to the last hop, for those who want to know whether these very mixes
+	// work: at least MinHops listed mixes, none of them twice. Replies take random paths of Hops mixes to that gateway.
+	// Whoever fixes a path gives up what random ones hide. If empty, paths are random.
+	Via []directory.NodeID
+
+	// Cover is the traffic that the client makes of its own; none if zero.
+	Cover Cover
 }
 
-// Client is connected to a network through one gateway. It is safe for concurrent use. Make it with New and Close it.
+// Client sends messages through a network. It is safe for concurrent use. Make it with New and Close it.
 type Client struct {
-	cfg     Config
-	params  sphinx.Params
-	view    atomic.Pointer[directory.View] // the newest
-	gateway directory.NodeID
-	id      []byte // what the gateway knows the client by; fresh for each Client
-	conn    *link.Conn
+	cfg    Config
+	params sphinx.Params
+	known  known
+	access access
 
-	jobs  chan job    // cells to be wrapped
-	out   chan []byte // packets to be sent
-	book  book
-	trips trips
+	jobs   chan job      // cells to be wrapped, by whoever has a gateway
+	news   chan struct{} // holds one while the directory is to be asked at once
+	book   book
+	trips  trips // of cells and their answers
+	loops  trips // of loops
+	covers coverCounts
 
-	ctx     context.Context // ends when the client is closed or loses its gateway
+	ctx     context.Context // ends when the client is closed
 	cancel  context.CancelCauseFunc
 	running sync.WaitGroup
 }
@@ -57,7 +68,7 @@ type Client struct {
 // Errors that a caller may want to tell apart.
 var (
 	ErrClosed    = errors.New("client: closed")
-	ErrGateway   = errors.New("client: the connection to the gateway is lost; make a new client")
+	ErrGateway   = errors.New("client: no gateway takes this client")
 	ErrView      = errors.New("client: the view of the network has expired")
 	ErrNetwork   = errors.New("client: the network is too small")
 	ErrNoService = errors.New("client: no mix offers this service") // the gateway aside
@@ -77,160 +88,124 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Hops == 0 {
 		cfg.Hops = MinHops
 	}
+	cfg.Via = slices.Clone(cfg.Via)
 	view, err := cfg.Directory.Fetch(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := cfg.check(view); err != nil {
 		return nil, err
 	}
 	c := &Client{
 		cfg:    cfg,
 		params: view.Params,
+		known:  known{newest: view, widest: view},
 		jobs:   make(chan job),
-		out:    make(chan []byte, window),
+		news:   make(chan struct{}, 1),
 		book:   book{expected: make(map[sphinx.MessageID]*expectation)},
-	}
-	switch {
-	case cfg.Hops < MinHops || cfg.Hops > view.Params.MaxHops:
-		return nil, fmt.Errorf("client: %d hops: this network's paths have %d to %d", cfg.Hops, MinHops, view.Params.MaxHops)
-	case len(view.Nodes) <= cfg.Hops:
-		return nil, tooSmall(view, cfg.Hops)
-	}
-	c.view.Store(view)
-	if err := c.connect(ctx, view.Nodes); err != nil {
-		return nil, err
+		trips:  trips{asked: askedFor(2*cfg.Hops-1, view.MeanDelay)},
+		loops:  trips{asked: askedFor(loopHops(cfg.Hops, view.MaxHops)-1, view.MeanDelay)},
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
-	c.start(c.read)
-	c.start(c.write)
-	c.start(c.follow)
-	for range runtime.GOMAXPROCS(0) {
-		c.start(c.wrap)
+	first, err := c.firstSession(ctx)
+	if err != nil {
+		c.cancel(err)
+		return nil, err
 	}
+	c.access.set(first, nil)
+	c.running.Go(func() { c.stay(first) })
+	c.running.Go(c.follow)
 	return c, nil
 }
 
-// start runs part until it returns or the client is closed. Its error ends the client.
-func (c *Client) start(part func() error) {
-	c.running.Go(func() {
-		if err := part(); err != nil {
-			c.cancel(fmt.Errorf("%w: %w", ErrGateway, err))
+// check says what keeps a client of this configuration out of a network.
+func (cfg *Config) check(view *directory.View) error {
+	switch {
+	case cfg.Hops < MinHops || cfg.Hops > view.MaxHops:
+		return fmt.Errorf("client: %d hops: this network's paths have %d to %d", cfg.Hops, MinHops, view.MaxHops)
+	case len(view.Nodes) <= cfg.Hops:
+		return tooSmall(len(view.Nodes), cfg.Hops)
+	}
+	if err := cfg.checkVia(view); err != nil {
+		return err
+	}
+	return cfg.Cover.check(loopHops(cfg.Hops, view.MaxHops))
+}
+
+func (cfg *Config) checkVia(view *directory.View) error {
+	if len(cfg.Via) == 0 {
+		return nil
+	}
+	if len(cfg.Via) < MinHops || len(cfg.Via) > view.MaxHops {
+		return fmt.Errorf("client: Config.Via has %d mixes: this network's paths have %d to %d", len(cfg.Via), MinHops, view.MaxHops)
+	}
+	for i, id := range cfg.Via {
+		if slices.Contains(cfg.Via[:i], id) {
+			return fmt.Errorf("client: Config.Via has the mix %s twice", id)
 		}
-	})
+		if _, listed := view.Node(id); !listed {
+			return fmt.Errorf("client: the directory does not list the mix %s of Config.Via", id)
+		}
+	}
+	return nil
 }
 
 // Close ends the client and every call under way, which return ErrClosed. It waits until all is ended.
 func (c *Client) Close() {
 	c.cancel(ErrClosed)
-	c.conn.Close()
 	c.running.Wait()
 }
 
-// connect tries mixes in random order until one takes the client, and subscribes to its mailbox there.
-func (c *Client) connect(ctx context.Context, mixes []*directory.Descriptor) error {
-	var failed error
-	for _, i := range shuffled(len(mixes)) {
-		conn, err := c.dial(ctx, mixes[i])
-		if err != nil {
-			failed = err
-			continue
+// How often a client asks its directory for a newer view.
+const (
+	newsInterval = time.Minute     // at least, where epochs are not shorter
+	newsAtOnce   = time.Second / 2 // after the first question when something has changed; doubled after each further one
+)
+
+// follow keeps what the client knows of the network fresh, until the client is closed. A directory that does not answer
+// is asked again: what is known stays good until it expires.
+func (c *Client) follow() {
+	wait := newsInterval
+	for {
+		// A view is good for the epoch after the one that it was made in. So whenever the directory goes away, the client can
+		// do without it for nearly three quarters of an epoch.
+		longest := min(newsInterval, c.known.epoch()/4)
+		wait = min(wait, longest)
+		select {
+		case <-time.After(jittered(wait)):
+			wait *= 2
+		case <-c.news:
+			wait = newsAtOnce
+		case <-c.ctx.Done():
+			return
 		}
-		if err := c.subscribe(conn); err != nil {
-			conn.Close()
-			failed = err
-			continue
-		}
-		c.conn, c.gateway = conn, mixes[i].ID()
-		return nil
+		c.learn(max(longest, 10*time.Second))
 	}
-	return fmt.Errorf("client: none of %d mixes can be reached; the last said: %w", len(mixes), failed)
 }
 
-// subscribe claims a new mailbox at the gateway that conn leads to.
-func (c *Client) subscribe(conn *link.Conn) error {
-	var secret link.MailboxSecret
-	rand.Read(secret[:])
-	frame := make([]byte, c.params.PacketSize())
-	copy(frame, secret[:])
-	c.id = secret.ClientID()
-	defer clear(frame)
-	defer clear(secret[:])
-	if err := conn.WriteFrame(link.Subscribe, 0, frame); err != nil {
-		return err
-	}
-	return conn.Flush()
+// jittered returns a random time between half of d and d, so that clients to which the same has happened do not all do
+// the same at once ever after.
+func jittered(d time.Duration) time.Duration {
+	return d/2 + time.Duration(fraction()*float64(d/2))
 }
 
-func (c *Client) dial(ctx context.Context, to *directory.Descriptor) (*link.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+// learn fetches a view.
+func (c *Client) learn(patience time.Duration) {
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
-	conn, err := c.cfg.Dial(ctx, to.Address)
-	if err != nil {
-		return nil, err
+	view, err := c.cfg.Directory.Fetch(ctx)
+	if err != nil || !c.known.adopt(view) {
+		return
 	}
-	return link.Dial(ctx, conn, to.Identity, link.Config{FrameSize: c.params.PacketSize()})
-}
-
-// read takes what the gateway delivers. Whatever is not a reply that is waited for is dropped: the gateway, and everyone
-// behind it, may send anything.
-func (c *Client) read() error {
-	frame := make([]byte, c.params.PacketSize())
-	for {
-		kind, _, err := c.conn.ReadFrame(frame)
-		if err != nil {
-			return err
-		}
-		if kind == link.Reply {
-			id := sphinx.MessageID(frame[:sphinx.MessageIDSize])
-			if trip, ok := c.book.arrive(id, frame[sphinx.MessageIDSize:][:c.params.PayloadSize]); ok {
-				c.trips.measure(trip)
-			}
-		}
+	if best, err := c.chart(nil); err == nil {
+		c.access.heed(best.view)
 	}
 }
 
-// write sends packets to the gateway.
-func (c *Client) write() error {
-	padding := make([]byte, c.params.PacketSize())
-	idle := time.NewTicker(link.KeepAlive)
-	defer idle.Stop()
-	for {
-		var err error
-		select {
-		case packet := <-c.out:
-			err = c.conn.WriteFrame(link.Packet, firstEpoch, packet)
-		case <-idle.C:
-			err = c.conn.WriteFrame(link.Padding, 0, padding)
-		case <-c.ctx.Done():
-			return nil
-		}
-		if err == nil && len(c.out) == 0 {
-			err = c.conn.Flush()
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// refresh is how often a client asks its directory for a newer view.
-const refresh = time.Minute
-
-// follow keeps the view fresh. A directory that does not answer is asked again: the view is good until it expires.
-func (c *Client) follow() error {
-	tick := time.NewTicker(refresh)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			view, err := c.cfg.Directory.Fetch(c.ctx)
-			if err != nil || view.Params != c.params {
-				continue
-			}
-			// A directory that has just started may not have heard from every mix.
-			if _, listed := view.Node(c.gateway); listed || !time.Now().Before(c.view.Load().Expires) {
-				c.view.Store(view)
-			}
-		case <-c.ctx.Done():
-			return nil
-		}
+// hasten has the directory asked at once, and again soon after: it may hear later of what the client has seen already.
+func (c *Client) hasten() {
+	select {
+	case c.news <- struct{}{}:
+	default:
 	}
 }

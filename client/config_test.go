@@ -40,10 +40,10 @@ func TestConfigErrorsSayWhatIsWrong(t *testing.T) {
 		{"a directory with another key", 5, func(c *client.Config) {
 			c.Directory.Key, _, _ = ed25519.GenerateKey(nil)
 		}, "key", directory.ErrSignature},
-		{"no such directory", 5, func(c *client.Config) { c.Directory.URL = "http://nowhere:80" }, "nowhere:80", directory.ErrNoAnswer},
+		{"no such directory", 5, func(c *client.Config) { c.Directory.URLs = []string{"http://nowhere:80"} }, "nowhere:80", directory.ErrNoAnswer},
 		{"no mix that can be reached", 5, func(c *client.Config) {
 			c.Dial = func(context.Context, string) (net.Conn, error) { return nil, errors.New("no route") }
-		}, "none of 5 mixes can be reached; the last said: no route", nil},
+		}, "none of 5 mixes can be reached; the last said: no route", client.ErrGateway},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -76,13 +76,14 @@ func TestInsecureScheduleIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	now := time.Now().Unix()
 	for schedule, want := range []error{0: directory.ErrInsecureSchedule, 1: client.ErrNetwork, 2: sphinx.ErrParams} {
-		view := binary.BigEndian.AppendUint64(nil, 1) // version, published, expires, MaxHops, PayloadSize, schedule, no nodes
+		view := binary.BigEndian.AppendUint64(nil, 1) // version, published, expires, network, no nodes
 		view = binary.BigEndian.AppendUint64(view, uint64(now-60))
 		view = binary.BigEndian.AppendUint64(view, uint64(now+3600))
-		view = append(view, 5, 0, 0, 4, 0, byte(schedule), 0, 0, 0)
+		view = append(view, 5, 0, 0, 4, 0, byte(schedule), 0, 0, 14, 16, 0, 0, 0, 0)
+		view = append(view, 0, 0, 0)
 		signature := ed25519.Sign(private, append([]byte("sphinxmix view v1\x00"), view...))
 		_, err := client.New(t.Context(), client.Config{Directory: &directory.Client{
-			URL:  "http://192.0.2.1:80",
+			URLs: []string{"http://192.0.2.1:80"},
 			Key:  public,
 			HTTP: &http.Client{Transport: served(append(signature, view...))},
 		}})

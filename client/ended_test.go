@@ -12,23 +12,14 @@ import (
 	"sphinxmix.example/node/nodetest"
 )
 
-// stuck starts a network in which no reply arrives, and a client with a message under way.
-func stuck(t *testing.T) (n *nodetest.Network, c *client.Client, gateway int, done <-chan result) {
-	var mute switchable
-	n = nodetest.Start(t, nodetest.Config{Tap: mute.Tap})
-	c = n.Client("alice")
-	gateway = gatewayOf(t, n, c)
-	mute.set(atMost("mix", "alice", 2))
-	done = request(soon(t), c, client.Message{To: "echo", Body: text(1, 20*room)})
-	time.Sleep(time.Second)
-	synctest.Wait()
-	require.Empty(t, done)
-	return n, c, gateway, done
-}
-
+// TestCloseEndsRequests that are under way, and no reply to which arrives.
 func TestCloseEndsRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, c, _, done := stuck(t)
+		c := nodetest.Start(t, nodetest.Config{Tap: atMost("mix", "alice", 2)}).Client("alice")
+		done := request(soon(t), c, client.Message{To: "echo", Body: text(1, 20*room)})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Empty(t, done)
 		start := time.Now()
 		c.Close()
 		require.ErrorIs(t, (<-done).err, client.ErrClosed)
@@ -37,45 +28,6 @@ func TestCloseEndsRequests(t *testing.T) {
 		c.Close()
 		require.Zero(t, time.Since(start))
 		require.Zero(t, c.Expected())
-	})
-}
-
-func TestLostGatewayIsReported(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		lose func(n *nodetest.Network, gateway int)
-	}{
-		{"stopped", func(n *nodetest.Network, gateway int) { n.Stop(gateway) }},
-		{"cut off", func(n *nodetest.Network, gateway int) { n.Cut("alice", n.Mixes[gateway].Address) }},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				n, c, gateway, done := stuck(t)
-				start := time.Now()
-				test.lose(n, gateway)
-				require.ErrorIs(t, (<-done).err, client.ErrGateway)
-				_, err := c.Request(soon(t), client.Message{To: "echo"})
-				require.ErrorIs(t, err, client.ErrGateway)
-				require.Zero(t, time.Since(start))
-
-				c.Close()
-				_, err = c.Request(soon(t), client.Message{To: "echo"})
-				require.ErrorIs(t, err, client.ErrGateway, "the first reason stays")
-			})
-		})
-	}
-}
-
-// TestGatewayThatFallsSilentIsReported: no frame at all is the sign of a link that is no more, and idle ones carry some.
-func TestGatewayThatFallsSilentIsReported(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		// A Tap lets no padding pass.
-		n := nodetest.Start(t, nodetest.Config{Node: seldom, Tap: func(f nodetest.Frame) []nodetest.Frame { return []nodetest.Frame{f} }})
-		c := n.Client("alice")
-		requireEcho(t, c, []byte("hello"))
-		time.Sleep(20 * time.Minute)
-		_, err := c.Request(soon(t), client.Message{To: "echo"})
-		require.ErrorIs(t, err, client.ErrGateway)
 	})
 }
 

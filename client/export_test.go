@@ -1,6 +1,11 @@
 package client
 
-import "sphinxmix.example/node/directory"
+import (
+	"time"
+
+	"sphinxmix.example/node/directory"
+	"sphinxmix.example/sphinx"
+)
 
 // Window is how many cells of one request wait for their answers at once.
 const Window = window
@@ -12,7 +17,39 @@ func (c *Client) Expected() int {
 	return len(c.book.expected)
 }
 
-// PathsIn chooses a pair of paths as a client would whose network and gateway these are.
-func PathsIn(view *directory.View, gateway *directory.Descriptor, hops int, service string) (out, back []*directory.Descriptor, err error) {
-	return choose(view, gateway, hops, service)
+// Gateway returns the client's gateway, and false while it has none.
+func (c *Client) Gateway() (directory.NodeID, bool) {
+	s, _ := c.access.get()
+	if s == nil {
+		return directory.NodeID{}, false
+	}
+	return s.gatewayID(), true
 }
+
+// WrapTooLate wraps a cell of a request that has ended, and reports whether a packet came of it.
+func (c *Client) WrapTooLate(to string) (bool, error) {
+	r := &request{Message: Message{To: to}, room: 100, total: 1}
+	c.book.forget(r)
+	s, _ := c.access.get()
+	packet, err := c.packet(s, job{r, &attempt{}})
+	return packet.bytes != nil, err
+}
+
+// PathsIn chooses a pair of paths as a client would whose network and gateway these are.
+func PathsIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, cfg Config, service string) (out, back []*directory.Descriptor, err error) {
+	r, err := newChart(view, epoch, gateway).route(&cfg, service)
+	return r.out, r.back, err
+}
+
+// LoopIn chooses the path of a loop.
+func LoopIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, hops int) []*directory.Descriptor {
+	return newChart(view, epoch, gateway).loop(hops)
+}
+
+// HopsOf is what a packet is wrapped for that takes the path in an epoch.
+func HopsOf(view *directory.View, epoch uint64, path []*directory.Descriptor) []sphinx.Hop {
+	return newChart(view, epoch, nil).hops(path)
+}
+
+// Exponential draws a delay.
+func Exponential(mean, limit time.Duration) time.Duration { return exponential(mean, limit) }

@@ -13,7 +13,6 @@ import (
 
 	"sphinxmix.example/client"
 	"sphinxmix.example/node"
-	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/nodetest"
 )
@@ -54,7 +53,7 @@ func TestNothingIsSentTwiceWithoutLoss(t *testing.T) {
 	for _, deadline := range []time.Duration{30 * time.Millisecond, 300 * time.Millisecond, time.Second} {
 		t.Run(deadline.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := nodetest.Start(t, nodetest.Config{Node: func(_ int, cfg *node.Config) { cfg.BatchDeadline = deadline }})
+				n := nodetest.Start(t, nodetest.Config{Node: func(_ int, cfg *node.Config) { cfg.Mix.Interval = deadline }})
 				const cells = 50
 				requireEcho(t, n.Client("alice"), text(1, cells*room))
 				time.Sleep(time.Minute)
@@ -68,7 +67,7 @@ func TestNothingIsSentTwiceWithoutLoss(t *testing.T) {
 // TestSlowNetworkIsLearned: where the first guess of the round trip was too short, later messages do not repeat it.
 func TestSlowNetworkIsLearned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := nodetest.Start(t, nodetest.Config{Node: func(_ int, cfg *node.Config) { cfg.BatchDeadline = 3 * time.Second }})
+		n := nodetest.Start(t, nodetest.Config{Node: func(_ int, cfg *node.Config) { cfg.Mix.Interval = 3 * time.Second }})
 		c := n.Client("alice")
 		const cells = 30
 		requireEcho(t, c, text(1, cells*room))
@@ -186,15 +185,10 @@ func TestCancelledRequestLeavesNothing(t *testing.T) {
 // never comes.
 func TestCellThatIsWrappedTooLateLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := nodetest.Start(t, nodetest.Config{Tap: atMost("mix", "alice", 0)}).Client("alice")
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		_, err := c.Request(ctx, client.Message{To: "echo", Routed: func(_, _ []directory.NodeID) {
-			cancel()
-			time.Sleep(time.Second)
-		}})
-		require.ErrorIs(t, err, context.Canceled)
-		time.Sleep(time.Minute)
+		c := nodetest.Start(t, nodetest.Config{}).Client("alice")
+		sent, err := c.WrapTooLate("echo")
+		require.NoError(t, err)
+		require.False(t, sent)
 		require.Zero(t, c.Expected(), "keys are kept of replies that nobody waits for")
 	})
 }

@@ -3,7 +3,11 @@ package client_test
 import (
 	"crypto/ed25519"
 	"encoding/binary"
+	"math"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,19 +16,31 @@ import (
 	"sphinxmix.example/sphinx"
 )
 
+// epoch is one for which the mixes of viewOf have keys, as they have for the one before and the one after.
+const epoch = 1000
+
 // viewOf is a network of mixes, of which the first so many offer the service "some".
 func viewOf(mixes, offering int) *directory.View {
-	view := &directory.View{Params: sphinx.Params{MaxHops: 5, PayloadSize: 1024}}
+	view := &directory.View{Network: directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 1024}, Epoch: time.Hour}}
 	for i := range mixes {
 		seed := make([]byte, ed25519.SeedSize)
 		binary.BigEndian.PutUint64(seed, uint64(i))
 		d := &directory.Descriptor{Identity: ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey), Services: []string{"all"}}
-		if i < offering {
-			d.Services = append(d.Services, "some")
+		for e := byte(0); e < 3; e++ {
+			d.Keys = append(d.Keys, directory.EpochKey{Epoch: epoch - 1 + uint64(e), Key: sphinx.PublicKey{0: 9, 1: byte(i), 2: e}})
 		}
 		view.Nodes = append(view.Nodes, d)
 	}
+	slices.SortFunc(view.Nodes, func(a, b *directory.Descriptor) int { return strings.Compare(a.ID().String(), b.ID().String()) })
+	for _, d := range view.Nodes[:offering] {
+		d.Services = append(d.Services, "some")
+	}
 	return view
+}
+
+// pathsIn chooses paths of so many hops.
+func pathsIn(view *directory.View, gateway *directory.Descriptor, hops int, service string) (out, back []*directory.Descriptor, err error) {
+	return client.PathsIn(view, epoch, gateway, client.Config{Hops: hops}, service)
 }
 
 func TestPathsKeepTheRules(t *testing.T) {
@@ -33,7 +49,7 @@ func TestPathsKeepTheRules(t *testing.T) {
 			view := viewOf(mixes, 2)
 			for _, gateway := range []*directory.Descriptor{view.Nodes[0], view.Nodes[mixes-1]} {
 				for range 300 {
-					out, back, err := client.PathsIn(view, gateway, hops, "some")
+					out, back, err := pathsIn(view, gateway, hops, "some")
 					require.NoError(t, err)
 					require.Len(t, out, hops)
 					require.Len(t, back, hops)
@@ -55,11 +71,11 @@ func TestPathsKeepTheRules(t *testing.T) {
 func TestNetworkMayShrink(t *testing.T) {
 	for mixes := 1; mixes <= 4; mixes++ {
 		view := viewOf(mixes, mixes)
-		_, _, err := client.PathsIn(view, view.Nodes[0], 4, "some")
+		_, _, err := pathsIn(view, view.Nodes[0], 4, "some")
 		require.ErrorIs(t, err, client.ErrNetwork)
 	}
 	view := viewOf(5, 5)
-	_, _, err := client.PathsIn(view, view.Nodes[0], 4, "some")
+	_, _, err := pathsIn(view, view.Nodes[0], 4, "some")
 	require.NoError(t, err)
 }
 
@@ -74,12 +90,152 @@ func requireDistinct(t *testing.T, path []*directory.Descriptor) {
 
 func TestNoExitButTheGateway(t *testing.T) {
 	view := viewOf(6, 1)
-	_, _, err := client.PathsIn(view, view.Nodes[0], 3, "some")
+	_, _, err := pathsIn(view, view.Nodes[0], 3, "some")
 	require.ErrorIs(t, err, client.ErrNoService)
-	_, _, err = client.PathsIn(view, view.Nodes[1], 3, "none")
+	_, _, err = pathsIn(view, view.Nodes[1], 3, "none")
 	require.ErrorIs(t, err, client.ErrNoService)
-	_, _, err = client.PathsIn(view, view.Nodes[1], 3, "some")
+	_, _, err = pathsIn(view, view.Nodes[1], 3, "some")
 	require.NoError(t, err)
+}
+
+// TestMixesWithoutAKeyAreNotUsed, neither on the way there nor on the way back.
+func TestMixesWithoutAKeyAreNotUsed(t *testing.T) {
+	view := viewOf(7, 7)
+	view.Nodes[2].Keys = view.Nodes[2].Keys[:1] // its directory has not heard from it since the last epoch
+	view.Nodes[3].Keys = view.Nodes[3].Keys[2:] // it has just started, before its time
+	view.Nodes[4].Keys = view.Nodes[4].Keys[:2]
+	for e, without := range map[uint64][]int{epoch - 1: {3}, epoch: {2, 3}, epoch + 1: {2, 4}} {
+		for range 200 {
+			out, back, err := client.PathsIn(view, e, view.Nodes[0], client.Config{Hops: 4}, "some")
+			require.NoError(t, err)
+			for _, i := range without {
+				require.NotContains(t, append(out, back...), view.Nodes[i], "epoch %d", e)
+			}
+		}
+	}
+
+	_, _, err := client.PathsIn(view, epoch, view.Nodes[2], client.Config{Hops: 4}, "some")
+	require.ErrorContains(t, err, "the gateway has no key")
+	_, _, err = client.PathsIn(view, epoch, view.Nodes[0], client.Config{Hops: 5}, "some")
+	require.ErrorIs(t, err, client.ErrView)
+	require.ErrorContains(t, err, "5 of its 7 mixes")
+	_, _, err = client.PathsIn(view, epoch+2, view.Nodes[0], client.Config{Hops: 3}, "some")
+	require.ErrorIs(t, err, client.ErrView)
+}
+
+// TestHopsAreThoseOfTheEpoch: each packet is wrapped for the keys of one epoch and says so at each hop.
+func TestHopsAreThoseOfTheEpoch(t *testing.T) {
+	view := viewOf(5, 5)
+	for e := uint64(epoch - 1); e <= epoch+1; e++ {
+		hops := client.HopsOf(view, e, view.Nodes)
+		for i, hop := range hops {
+			route, ok := directory.ParseRoute(hop.Address)
+			require.True(t, ok)
+			want, ok := view.Nodes[i].Key(e)
+			require.True(t, ok)
+			require.Equal(t, want, hop.Key)
+			require.Equal(t, directory.Route{Node: view.Nodes[i].ID(), Epoch: byte(e)}, route)
+		}
+	}
+}
+
+// TestDelaysAreExponential: the mean and the median of what packets ask mixes for are those of the distribution, and
+// each hop's delay is drawn anew. The bounds are six times the deviation of what they bound.
+func TestDelaysAreExponential(t *testing.T) {
+	view := viewOf(5, 5)
+	view.MeanDelay = 2 * time.Second
+	const packets, hops = 4000, 5
+	sum, below := 0.0, 0
+	seen := make(map[time.Duration]int)
+	for range packets {
+		for _, hop := range client.HopsOf(view, epoch, view.Nodes) {
+			route, _ := directory.ParseRoute(hop.Address)
+			sum += route.Delay.Seconds()
+			seen[route.Delay]++
+			if route.Delay.Seconds() < 2*math.Ln2 {
+				below++
+			}
+		}
+	}
+	const draws = packets * hops
+	require.InDelta(t, 2, sum/draws, 6*2/math.Sqrt(draws))
+	require.InDelta(t, draws/2, below, 6*math.Sqrt(draws)/2)
+	require.Greater(t, len(seen), draws/10)
+}
+
+// TestDelaysHaveALimit, and are not heaped up at it.
+func TestDelaysHaveALimit(t *testing.T) {
+	at := 0
+	for range 10_000 {
+		delay := client.Exponential(time.Second, time.Second/2)
+		require.GreaterOrEqual(t, delay, time.Duration(0))
+		require.LessOrEqual(t, delay, time.Second/2)
+		if delay > time.Second*499/1000 {
+			at++
+		}
+	}
+	require.Less(t, at, 100) // one in 650 is to be expected
+}
+
+func TestLoopsStartAndEndAtTheGateway(t *testing.T) {
+	for _, mixes := range []int{4, 10} {
+		view := viewOf(mixes, mixes)
+		for hops := 4; hops <= 5 && hops <= mixes; hops++ {
+			for range 200 {
+				path := client.LoopIn(view, epoch, view.Nodes[1], hops)
+				require.Len(t, path, hops)
+				require.Same(t, view.Nodes[1], path[0])
+				require.Same(t, view.Nodes[1], path[hops-1])
+				requireDistinct(t, path[1:])
+			}
+		}
+	}
+}
+
+// TestGatewayThatTheViewDoesNotList is used as it was known before.
+func TestGatewayThatTheViewDoesNotList(t *testing.T) {
+	gateway := viewOf(6, 6).Nodes[5]
+	view := viewOf(6, 6)
+	view.Nodes = view.Nodes[:3]
+	for range 100 {
+		out, back, err := pathsIn(view, gateway, 3, "some")
+		require.NoError(t, err)
+		require.Same(t, gateway, out[0])
+		require.Same(t, gateway, back[2])
+		requireDistinct(t, out)
+		requireDistinct(t, back)
+	}
+	_, _, err := pathsIn(view, gateway, 4, "some")
+	require.ErrorIs(t, err, client.ErrNetwork)
+	require.ErrorContains(t, err, "it has 4")
+}
+
+func TestViaIsThePath(t *testing.T) {
+	view := viewOf(7, 4)
+	via := []directory.NodeID{view.Nodes[5].ID(), view.Nodes[6].ID(), view.Nodes[2].ID(), view.Nodes[1].ID()}
+	cfg := client.Config{Hops: 3, Via: via}
+	backs := make(map[*directory.Descriptor]bool)
+	for range 200 {
+		out, back, err := client.PathsIn(view, epoch, view.Nodes[5], cfg, "some")
+		require.NoError(t, err)
+		require.Equal(t, []*directory.Descriptor{view.Nodes[5], view.Nodes[6], view.Nodes[2], view.Nodes[1]}, out)
+		require.Len(t, back, 3)
+		require.Same(t, view.Nodes[5], back[2])
+		require.NotContains(t, back, view.Nodes[1])
+		requireDistinct(t, back)
+		backs[back[0]] = true
+	}
+	require.Len(t, backs, 5, "the way back is random")
+
+	cfg.Via = []directory.NodeID{view.Nodes[5].ID(), view.Nodes[1].ID(), view.Nodes[6].ID()}
+	_, _, err := client.PathsIn(view, epoch, view.Nodes[5], cfg, "some")
+	require.ErrorIs(t, err, client.ErrNoService)
+	cfg.Via[1] = directory.NodeID{}
+	_, _, err = client.PathsIn(view, epoch, view.Nodes[5], cfg, "all")
+	require.ErrorIs(t, err, client.ErrNetwork)
+	cfg.Via[1], view.Nodes[1].Keys = view.Nodes[1].ID(), view.Nodes[1].Keys[:1]
+	_, _, err = client.PathsIn(view, epoch, view.Nodes[5], cfg, "all")
+	require.ErrorIs(t, err, client.ErrNetwork)
 }
 
 // TestPathsAreUniform: at each place of a path, every mix that may stand there is as likely as every other. A fair choice
@@ -94,7 +250,7 @@ func TestPathsAreUniform(t *testing.T) {
 	}
 	pairs := make(map[[2]*directory.Descriptor]int)
 	for range draws {
-		out, back, err := client.PathsIn(view, gateway, hops, "some")
+		out, back, err := pathsIn(view, gateway, hops, "some")
 		require.NoError(t, err)
 		for i, d := range append(out, back...) {
 			places[i][d]++

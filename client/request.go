@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -25,15 +26,20 @@ type Message struct {
 	To   string // the service
 	Body []byte // at most MaxMessage bytes; not changed, and not to be changed meanwhile
 
+	// Routed, if not nil, is called with the two paths of the first packet, each time that this one is sent.
+	Routed func(out, back []directory.NodeID)
 	// Progress, if not nil, is called after each answer with how many cells have been answered, of how many.
 	Progress func(done, total int)
-	// Routed, if not nil, is called with the two paths of the first packet, by another goroutine.
-	Routed func(out, back []directory.NodeID)
 }
 
 // Request sends a message to a service and returns its reply. A message longer than one packet takes goes as many cells,
-// each of which is sent again, along other paths, until it is answered. The service answers a cell with one of the same
-// sequence; the reply is the answers, joined. The call ends with ctx.
+// each of which is sent again, along other paths, until it is answered. So a service may get a cell more than once, and
+// one that must act on each only once has to remember which it had: by their stream and their sequence. The service
+// answers a cell with one of the same sequence; the reply is the answers, joined.
+//
+// It returns an error that wraps ErrView, ErrNetwork or ErrNoService at once where the network, as the client knows it, has
+// no path for the message. Later it waits for that to change, as it waits for a gateway and for answers, until ctx ends;
+// the error then wraps what the client waited for too: one of those, or ErrGateway.
 func (c *Client) Request(ctx context.Context, m Message) ([]byte, error) {
 	if len(m.Body) > MaxMessage {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d; split it", ErrTooLong, len(m.Body), MaxMessage)
@@ -42,7 +48,8 @@ func (c *Client) Request(ctx context.Context, m Message) ([]byte, error) {
 	if room < 1 {
 		return nil, fmt.Errorf("client: a payload of %d bytes has no room for a SURB", c.params.PayloadSize)
 	}
-	if _, _, err := c.paths(m.To); err != nil {
+	s, _ := c.access.get()
+	if _, err := c.route(s, m.To); err != nil && !errors.Is(err, errNoKey) {
 		return nil, err
 	}
 	r := &request{
@@ -51,7 +58,6 @@ func (c *Client) Request(ctx context.Context, m Message) ([]byte, error) {
 		room:    room,
 		total:   cell.Count(len(m.Body), room),
 		news:    make(chan struct{}, 1),
-		failed:  make(chan error, 1),
 		waiting: make(map[int]*attempt),
 	}
 	r.answers = make([][]byte, r.total)
@@ -66,10 +72,9 @@ type request struct {
 	room   int // data bytes in a cell
 	total  int // cells
 
-	failed chan error    // from the wrapping goroutines; holds one
-	news   chan struct{} // holds one while inbox is not empty
-	mu     sync.Mutex
-	inbox  []answer // from the reading goroutine; guarded by mu
+	news  chan struct{} // holds one while inbox is not empty
+	mu    sync.Mutex
+	inbox []event // from other goroutines; guarded by mu
 
 	over bool // nobody waits for answers any more; guarded by the book's mutex
 
@@ -77,44 +82,57 @@ type request struct {
 	answers  [][]byte         // by sequence; nil where there is none yet
 	answered int              // how many are not nil
 	fresh    int              // the first cell that was never sent
-	waiting  map[int]*attempt // cells that were sent and not answered
+	waiting  map[int]*attempt // cells that were sent and not answered, by sequence: the last time that each was sent
 	overdue  []int            // those of them that are to be sent again now; some may have been answered since
+	obstacle error            // why the last cell could not be sent; nil where it could
 }
 
-// attempt is the last time that a cell was sent.
+// attempt is one time that a cell was sent.
 type attempt struct {
-	due    time.Time // when it is to be sent again
-	before int       // how often it was sent before
+	index int // of the cell; never changed
+
+	// What follows belongs to the goroutine that called Request.
+	due    time.Time // when the cell is to be sent again
+	before int       // how often it was sent before and not answered in time
+	failed bool      // no answer can come any more
 }
 
-// answer is what came back for one cell.
-type answer struct {
-	sequence int
-	data     []byte
+// event is what has become of an attempt: where the cell goes, its answer, or that there will be none.
+type event struct {
+	attempt   *attempt
+	out, back []directory.NodeID
+	data      []byte // not nil for an answer, even an empty one
+	failed    error  // why no answer can come
 }
+
+// errLost says that an answer would come to a mailbox that is no more.
+var errLost = errors.New("client: lost with its gateway")
+
+// obstaclePause is how long a cell waits that cannot be sent, because the network has no path for it.
+const obstaclePause = time.Second
 
 // run sends cells and takes answers until all are here.
 func (c *Client) run(ctx context.Context, r *request) ([]byte, error) {
 	tick := time.NewTicker(minTimeout / 4)
 	defer tick.Stop()
 	for r.answered < r.total {
-		jobs, index := c.jobs, r.next()
-		if index < 0 {
-			jobs = nil
+		var jobs chan<- job
+		next := r.next()
+		if next != nil {
+			jobs = c.jobs
 		}
 		select {
-		case jobs <- job{r, index}:
-			r.sent(index, c.trips.timeout())
+		case jobs <- job{r, next}:
+			next.due = time.Now().Add(c.trips.backedOff(c.trips.timeout(), next.before))
+			r.sent(next)
 		case <-r.news:
-			for _, a := range r.take() {
-				r.accept(a)
+			if r.accept(r.take()) {
+				r.findOverdue(time.Now())
 			}
 		case now := <-tick.C:
 			r.findOverdue(now)
-		case err := <-r.failed:
-			return nil, err
 		case <-ctx.Done():
-			return nil, fmt.Errorf("client: %d of %d cells answered: %w", r.answered, r.total, context.Cause(ctx))
+			return nil, c.ended(ctx, r)
 		case <-c.ctx.Done():
 			return nil, context.Cause(c.ctx)
 		}
@@ -122,51 +140,62 @@ func (c *Client) run(ctx context.Context, r *request) ([]byte, error) {
 	return bytes.Join(r.answers, nil), nil
 }
 
-// next returns the cell to send now, or −1: an overdue one first, else the next while the window is open.
-func (r *request) next() int {
+// ended says how far a request had come when its context ended.
+func (c *Client) ended(ctx context.Context, r *request) error {
+	err := fmt.Errorf("client: %d of %d cells answered: %w", r.answered, r.total, context.Cause(ctx))
+	if s, why := c.access.get(); s == nil {
+		return fmt.Errorf("%w (%w: %w)", err, ErrGateway, why)
+	}
+	if r.obstacle != nil {
+		return fmt.Errorf("%w (%w)", err, r.obstacle)
+	}
+	return err
+}
+
+// next returns what to send now, or nil: an overdue cell first, else the next while the window is open.
+func (r *request) next() *attempt {
 	for len(r.overdue) > 0 {
-		if r.waiting[r.overdue[0]] != nil {
-			return r.overdue[0]
+		if last := r.waiting[r.overdue[0]]; last != nil {
+			again := &attempt{index: last.index, before: last.before}
+			if !last.failed {
+				again.before++
+			}
+			return again
 		}
 		r.overdue = r.overdue[1:]
 	}
 	if r.fresh == r.total || len(r.waiting) >= window {
-		return -1
+		return nil
 	}
-	return r.fresh
+	return &attempt{index: r.fresh}
 }
 
-// sent takes note that the cell which next returned is on its way, and is to be answered within timeout if it goes for
-// the first time; each further time it is given twice as long.
-func (r *request) sent(index int, timeout time.Duration) {
-	a := r.waiting[index]
-	if a == nil {
-		a = &attempt{}
-		r.waiting[index] = a
+// sent takes note that what next returned is on its way.
+func (r *request) sent(a *attempt) {
+	if r.waiting[a.index] == nil {
 		r.fresh++
 	} else {
-		a.before++
 		r.overdue = r.overdue[1:]
 	}
-	a.due = time.Now().Add(backedOff(timeout, a.before))
+	r.waiting[a.index] = a
 }
 
-// findOverdue queues the cells that have waited too long, to be sent again.
+// findOverdue queues the cells that have waited for long enough to be sent again.
 func (r *request) findOverdue(now time.Time) {
 	if len(r.overdue) > 0 {
 		return // the last ones have not all gone yet
 	}
 	for index, a := range r.waiting {
-		if now.After(a.due) {
+		if !now.Before(a.due) {
 			r.overdue = append(r.overdue, index)
 		}
 	}
 }
 
-// deliver hands an answer to the request, without waiting for it. There are never more than the cells that were sent.
-func (r *request) deliver(a answer) {
+// deliver hands an event to the request, without waiting for it. There are at most three for each time that a cell is sent.
+func (r *request) deliver(e event) {
 	r.mu.Lock()
-	r.inbox = append(r.inbox, a)
+	r.inbox = append(r.inbox, e)
 	r.mu.Unlock()
 	select {
 	case r.news <- struct{}{}:
@@ -174,7 +203,7 @@ func (r *request) deliver(a answer) {
 	}
 }
 
-func (r *request) take() []answer {
+func (r *request) take() []event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	taken := r.inbox
@@ -182,82 +211,96 @@ func (r *request) take() []answer {
 	return taken
 }
 
-// accept takes the first answer to a cell.
-func (r *request) accept(a answer) {
-	if r.answers[a.sequence] != nil {
-		return // it was sent twice
+// accept takes note of events, and reports whether some cells are to be sent again.
+func (r *request) accept(events []event) (again bool) {
+	for _, e := range events {
+		index := e.attempt.index
+		switch {
+		case e.out != nil:
+			r.Routed(e.out, e.back)
+		case e.failed != nil:
+			again = true
+			e.attempt.failed, e.attempt.due = true, time.Now()
+			if e.failed != errLost {
+				r.obstacle = e.failed
+				e.attempt.due = e.attempt.due.Add(obstaclePause)
+			}
+		case r.answers[index] == nil: // else it was sent twice
+			r.obstacle = nil
+			delete(r.waiting, index)
+			r.answers[index] = e.data
+			r.answered++
+			if r.Progress != nil {
+				r.Progress(r.answered, r.total)
+			}
+		}
 	}
-	delete(r.waiting, a.sequence)
-	r.answers[a.sequence] = a.data
-	r.answered++
-	if r.Progress != nil {
-		r.Progress(r.answered, r.total)
-	}
+	return again
 }
 
 // job is one cell to be wrapped and sent.
 type job struct {
 	request *request
-	index   int
+	attempt *attempt
 }
 
-// wrap makes packets of cells until the client ends.
-func (c *Client) wrap() error {
+// wrap makes packets of cells for one session.
+func (c *Client) wrap(s *session) error {
 	for {
 		select {
 		case j := <-c.jobs:
-			packet, err := c.packet(j)
-			if err != nil {
-				select {
-				case j.request.failed <- err:
-				default:
-				}
+			packet, err := c.packet(s, j)
+			switch {
+			case errors.Is(err, errNoKey):
+				j.request.deliver(event{attempt: j.attempt, failed: errLost})
+				return err
+			case err != nil:
+				j.request.deliver(event{attempt: j.attempt, failed: err})
 				continue
-			}
-			if packet == nil {
+			case packet.bytes == nil:
 				continue
 			}
 			select {
-			case c.out <- packet:
-			case <-c.ctx.Done():
+			case s.out <- packet:
+			case <-s.ctx.Done():
 				return nil
 			}
-		case <-c.ctx.Done():
+		case <-s.ctx.Done():
 			return nil
 		}
 	}
 }
 
-// packet wraps one cell, with a SURB for its answer, along fresh paths. It returns nil where the request has ended.
-func (c *Client) packet(j job) ([]byte, error) {
+// packet wraps one cell, with a SURB for its answer, along fresh paths. It returns no bytes where the request has ended.
+func (c *Client) packet(s *session, j job) (outgoing, error) {
 	r := j.request
-	out, back, err := c.paths(r.To)
+	to, err := c.route(s, r.To)
 	if err != nil {
-		return nil, err
-	}
-	if j.index == 0 && r.Routed != nil {
-		r.Routed(ids(out), ids(back))
+		return outgoing{}, err
 	}
 	var id sphinx.MessageID
 	rand.Read(id[:])
-	surb, key, err := c.params.NewSURB(nil, hops(back), c.id, id)
+	surb, key, err := c.params.NewSURB(nil, to.hops(to.back), s.mailbox, id)
 	if err != nil {
-		return nil, err
+		return outgoing{}, err
 	}
 	encoded, err := surb.AppendBinary(make([]byte, 0, c.params.SURBSize()))
 	if err != nil {
-		return nil, err
+		return outgoing{}, err
 	}
-	piece := cell.Piece(r.Body, r.room, r.stream, j.index)
+	piece := cell.Piece(r.Body, r.room, r.stream, j.attempt.index)
 	piece.SURBs = [][]byte{encoded}
-	packet, err := c.params.Wrap(nil, nil, hops(out), []byte(r.To), piece.Append(nil))
+	packet, err := c.params.Wrap(nil, nil, to.hops(to.out), []byte(r.To), piece.Append(nil))
 	if err != nil {
-		return nil, err
+		return outgoing{}, err
 	}
-	if !c.book.expect(id, &expectation{key: key, request: r, sequence: j.index, sent: time.Now()}) {
-		return nil, nil
+	if !c.book.expect(id, &expectation{key: key, session: s, sent: time.Now(), request: r, attempt: j.attempt}) {
+		return outgoing{}, nil
 	}
-	return packet, nil
+	if j.attempt.index == 0 && r.Routed != nil {
+		r.deliver(event{attempt: j.attempt, out: ids(to.out), back: ids(to.back)})
+	}
+	return outgoing{to.epochByte(), packet}, nil
 }
 
 func ids(path []*directory.Descriptor) []directory.NodeID {

@@ -34,7 +34,7 @@ func TestReplyEqualsTheMessage(t *testing.T) {
 // TestLongMessage is longer than what a client has under way at once, and longer than a mix's queues.
 func TestLongMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := nodetest.Start(t, nodetest.Config{Params: sphinx.Params{MaxHops: 5, PayloadSize: 2048}})
+		n := nodetest.Start(t, nodetest.Config{Network: directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 2048}}})
 		requireEcho(t, n.Client("alice"), text(1, 1<<20))
 		require.Empty(t, n.Counts().Dropped)
 	})
@@ -79,7 +79,7 @@ func TestEveryoneGetsTheirOwnReply(t *testing.T) {
 // TestManyClientsFillEachOthersBatches: with enough of them nobody waits for a deadline.
 func TestManyClientsFillEachOthersBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := nodetest.Start(t, nodetest.Config{Mixes: 4, Node: func(_ int, cfg *node.Config) { cfg.BatchSize = 2 }})
+		n := nodetest.Start(t, nodetest.Config{Mixes: 4, Node: func(_ int, cfg *node.Config) { cfg.Mix.Size = 2 }})
 		var all sync.WaitGroup
 		for i := range 10 {
 			c := n.Client(fmt.Sprint("client", i))

@@ -1,12 +1,13 @@
 package client
 
 import (
+	"math"
 	"sync"
 	"time"
 )
 
-// How long a cell may wait for its answer before it is sent again. The first time must be longer than a round trip
-// through mixes that hold packets for seconds, or a patient network is flooded.
+// How long a cell may wait for its answer before it is sent again, beside what senders themselves ask mixes for. The first
+// time must be longer than a round trip through mixes that hold packets for seconds, or a patient network is flooded.
 const (
 	firstTimeout = 15 * time.Second // while no round trip was measured
 	minTimeout   = time.Second      // afterwards, beyond the average round trip, or a quarter of that: batches make it vary
@@ -16,14 +17,31 @@ const (
 // trips is what is known of the network's round trips. Each SURB is used once, so it is always clear which packet an
 // answer is for, and every answer is measured.
 type trips struct {
+	asked asked // never changed
+
 	mu      sync.Mutex
 	average time.Duration // smoothed; guarded by mu
 	varying time.Duration // its smoothed deviation; guarded by mu
 }
 
+// asked is what the delays that a packet and its reply ask mixes for add up to.
+type asked struct {
+	mean   time.Duration
+	beyond time.Duration // the mean, in 999 of 1000 cases or more
+}
+
+// askedFor returns that for so many exponentially distributed delays of one mean. Their sum has the gamma distribution; it
+// exceeds its mean by more than six times its deviation in one of 1,100 cases for a single delay, and more seldom for more.
+func askedFor(delays int, mean time.Duration) asked {
+	return asked{time.Duration(delays) * mean, time.Duration(6 * math.Sqrt(float64(delays)) * float64(mean))}
+}
+
+// limit is the longest time that a cell may wait.
+func (t *trips) limit() time.Duration { return maxTimeout + t.asked.mean + t.asked.beyond }
+
 // measure takes one round trip into account, as RFC 6298 §2 does.
 func (t *trips) measure(trip time.Duration) {
-	trip = min(trip, maxTimeout)
+	trip = min(trip, t.limit())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.average == 0 {
@@ -39,15 +57,15 @@ func (t *trips) timeout() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.average == 0 {
-		return firstTimeout
+		return firstTimeout + t.asked.mean + t.asked.beyond
 	}
-	return min(t.average+max(minTimeout, t.average/4, 4*t.varying), maxTimeout)
+	return min(t.average+max(minTimeout, t.average/4, 4*t.varying, t.asked.beyond), t.limit())
 }
 
-// backedOff is timeout, doubled for each time that the cell was sent before.
-func backedOff(timeout time.Duration, before int) time.Duration {
+// backedOff is timeout, doubled for each time that the cell was sent before and not answered in time.
+func (t *trips) backedOff(timeout time.Duration, before int) time.Duration {
 	for range before {
-		timeout = min(2*timeout, maxTimeout)
+		timeout = min(2*timeout, t.limit())
 	}
 	return timeout
 }

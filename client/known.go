@@ -1,0 +1,114 @@
+package client
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"sphinxmix.example/node/directory"
+)
+
+// known is what the client knows of the network. A directory that has lost its memory lists few mixes until they have
+// registered again, and those may be an attacker's. So beside the newest view the client keeps the widest, while it is
+// good.
+type known struct {
+	mu      sync.Mutex
+	newest  *directory.View // guarded by mu
+	widest  *directory.View // which is often the newest; guarded by mu
+	changed bool            // the directory's network has become another; guarded by mu
+}
+
+// adopt takes over a view, and reports whether it is one of the client's network.
+func (k *known) adopt(view *directory.View) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.changed = view.Network != k.newest.Network; k.changed {
+		return false
+	}
+	k.newest = view
+	if len(view.Nodes) >= len(k.widest.Nodes) || !good(k.widest, time.Now()) {
+		k.widest = view
+	}
+	return true
+}
+
+// epoch returns how long the network's epochs are.
+func (k *known) epoch() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.newest.Epoch
+}
+
+// views returns those that are good at the time now, at least one, the newest first. The error wraps ErrView.
+func (k *known) views(now time.Time) ([]*directory.View, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var views []*directory.View
+	if good(k.newest, now) {
+		views = append(views, k.newest)
+	}
+	if k.widest != k.newest && good(k.widest, now) {
+		views = append(views, k.widest)
+	}
+	switch {
+	case len(views) > 0:
+		return views, nil
+	case k.changed:
+		return nil, fmt.Errorf("%w: the directory's network is another one now; make a new client", ErrView)
+	default:
+		return nil, fmt.Errorf("%w: the directory has had no newer one since %s", ErrView, k.newest.Expires.UTC().Format(time.RFC3339))
+	}
+}
+
+func good(view *directory.View, now time.Time) bool { return now.Before(view.Expires) }
+
+// route chooses paths for a message to service and its reply, in the network as the client knows it now. s is nil where
+// there is no gateway; the paths can then not be used. The error wraps ErrView, ErrNetwork, ErrNoService or errNoKey.
+func (c *Client) route(s *session, service string) (route, error) {
+	charts, err := c.charts(s, time.Now())
+	if err != nil {
+		return route{}, err
+	}
+	for i, ch := range charts {
+		r, failure := ch.route(&c.cfg, service)
+		if failure == nil {
+			return r, nil
+		}
+		if i == 0 {
+			err = failure
+		}
+	}
+	return route{}, err
+}
+
+// chart returns the best one that paths can be made of now. The error is one of route's.
+func (c *Client) chart(s *session) (*chart, error) {
+	charts, err := c.charts(s, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	for _, ch := range charts {
+		if ch.check(c.cfg.Hops) == nil {
+			return ch, nil
+		}
+	}
+	return nil, charts[0].check(c.cfg.Hops)
+}
+
+// charts returns what paths can be made of at the time now, at least one chart, the best first: that of the newest view,
+// unless it has fewer than half of the mixes of a wider one. session is nil where there is no gateway. The error wraps
+// ErrView.
+func (c *Client) charts(s *session, now time.Time) ([]*chart, error) {
+	views, err := c.known.views(now)
+	if err != nil {
+		return nil, err
+	}
+	charts := make([]*chart, len(views))
+	for i, view := range views {
+		charts[i] = s.chart(view, view.EpochAt(now))
+	}
+	if len(charts) == 2 && 2*len(charts[0].others) < len(charts[1].others) {
+		charts[0], charts[1] = charts[1], charts[0]
+	}
+	return charts, nil
+}
