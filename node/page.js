@@ -67,8 +67,9 @@ function renderTiles(stats, samples) {
 	tile("in", rate(recent.in) + "\u00a0/s", short(stats.Received) + " since the start");
 	tile("out", rate(recent.out) + "\u00a0/s", `${short(stats.Sent)} to mixes, ${short(stats.Served)} to services, ${short(stats.Delivered)} to clients`);
 	const bare = recent.batches > 0 && recent.least < 2;
+	const sizes = recent.least === recent.most ? number(recent.least) : `${number(recent.least)} to ${number(recent.most)}`;
 	tile("senders-now", recent.batches ? mean(recent.mean) : "–", !recent.batches ? "no batch in the last minute"
-		: `${number(recent.least)} to ${number(recent.most)} in the last minute` + (bare ? ": a batch of one sender hides nobody" : ""), bare);
+		: sizes + " in the last minute" + (bare ? "; a batch of one sender hides nobody" : ""), bare);
 	const cover = stats.LoopsSent > 0;
 	tile("loss", cover ? percent(all.loss) : "–", cover ? `${number(all.lost)} of ${number(all.loops)} in the last hour` : "no loops were sent", all.loss > 0.05);
 	tile("dropped", percent(share(all.dropped, all.dropped + all.sent)), `${short(all.dropped)} in the last hour`);
@@ -140,6 +141,7 @@ function renderNetwork(stats) {
 
 const heads = [...document.querySelectorAll("#peers thead th")];
 const columns = [p => p.Node, p => p.Address, p => p.Connected ? 2 : p.Queue ? 1 : 0, p => p.Queue, p => p.Sent, p => p.Lost, p => share(p.Lost, p.Sent + p.Lost)];
+const maxRows = 300; // more take a browser long
 const order = {column: 0, down: false};
 const rows = new Map(); // by node id
 let peers = [];
@@ -166,13 +168,13 @@ function rowOf(peer) {
 
 function renderPeers() {
 	const value = columns[order.column], sign = order.down ? -1 : 1;
-	const sorted = peers.toSorted((a, b) => sign * (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0)).map(rowOf);
+	const sorted = peers.toSorted((a, b) => sign * (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0)).slice(0, maxRows).map(rowOf);
 	const body = at("peers").tBodies[0];
 	if (sorted.length !== body.rows.length || sorted.some((row, i) => row !== body.rows[i])) body.replaceChildren(...sorted);
 	const listed = new Set(peers.map(p => p.Node));
 	for (const id of rows.keys()) if (!listed.has(id)) rows.delete(id);
 	const up = peers.filter(p => p.Connected).length;
-	show(at("peers-text"), peers.length ? `${number(up)} of ${number(peers.length)} connected` : "Nothing has been sent to another mix yet.");
+	show(at("peers-text"), peers.length ? `${number(up)} of ${number(peers.length)} connected` + (peers.length > maxRows ? `; the first ${maxRows} are shown` : "") : "Nothing has been sent to another mix yet.");
 }
 
 // Drops.

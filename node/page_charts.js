@@ -115,13 +115,17 @@ function roundStep(least) {
 	return [1, 2, 5, 10].find(n => n * power >= least * 0.999) * power;
 }
 
-// runs splits spans where one is missing or has no value.
+// runs splits spans where one has no value, or more than one is missing: samples begin when something happens, and now and
+// then one begins so late that it skips a span.
 function runs(all, value) {
 	const found = [];
 	let last = null;
 	for (const span of all) {
-		if (value(span) === null) continue;
-		if (last === null || span.from - last.from > 1.5 * span.width) found.push([]);
+		if (value(span) === null) {
+			last = null;
+			continue;
+		}
+		if (last === null || span.from - last.from > 2 * span.width) found.push([]);
 		found.at(-1).push(span);
 		last = span;
 	}
