@@ -101,7 +101,7 @@ func (ps *peers) tell() {
 // run is stage 5 for one peer.
 func (p *peer) run(ctx context.Context) {
 	defer p.stop()
-	defer p.node.discard(p.queue, DropPeer)
+	defer p.discard()
 	var out *outlet
 	hangUp := func() {
 		if out != nil {
@@ -119,6 +119,7 @@ func (p *peer) run(ctx context.Context) {
 			if out == nil {
 				if out = p.connect(ctx); out == nil {
 					p.node.drop(next, DropPeer)
+					p.lost.Add(1)
 					return
 				}
 			}
@@ -142,6 +143,9 @@ func (p *peer) run(ctx context.Context) {
 		}
 	}
 }
+
+// discard drops what waits for the peer.
+func (p *peer) discard() { p.lost.Add(p.node.discard(p.queue, DropPeer)) }
 
 // idleGap is how long a link may be without packets. Then it carries padding, so that idling does not show, or, without
 // cover, is ended from this side, before the other side does and a packet is lost to a closed link.
@@ -168,7 +172,7 @@ func (p *peer) connect(ctx context.Context) *outlet {
 			}
 		}
 		if backoff == maxBackoff {
-			p.node.discard(p.queue, DropPeer) // they would fill the node's memory as long as the peer is listed
+			p.discard() // they would fill the node's memory as long as the peer is listed
 		}
 		if ctx.Err() == nil {
 			p.node.cfg.Log.Warn("a peer cannot be reached", "peer", p.desc.ID().String(), "error", err, "retry", backoff)

@@ -327,14 +327,14 @@ func (n *Node) offer(queue chan<- *packet, p *packet, reason Drop) {
 	}
 }
 
-// discard drops what is left in a queue that nobody empties any more.
-func (n *Node) discard(queue <-chan *packet, reason Drop) {
-	for {
+// discard drops what is left in a queue that nobody empties any more, and returns how much that was.
+func (n *Node) discard(queue <-chan *packet, reason Drop) (count uint64) {
+	for ; ; count++ {
 		select {
 		case left := <-queue:
 			n.drop(left, reason)
 		default:
-			return
+			return count
 		}
 	}
 }
