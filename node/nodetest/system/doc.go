@@ -1,0 +1,9 @@
+// Package system has tests alone: of networks in which every directory, every node and most clients are processes of
+// their own, on Linux. What they assert holds for the program as an operator runs it, with a configuration file, ports,
+// signals and crashes. What a test says about packets and times in detail is better said in package nodetest, in virtual
+// time.
+//
+// The nodes listen on addresses of their own in 127.0.0.0/8, and so do the clients, since a mix tells senders apart by
+// their addresses. The tests take a few minutes. go test -short leaves them out. With SYSTEM_LONG=1 they take longer and
+// do more, and under the race detector that alone runs them, with nodes that have it too.
+package system

@@ -1,0 +1,61 @@
+package system_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/node"
+)
+
+// TestNoMessageIsLostInCrashes: clients with many messages under way, in a network whose keys change every 10 seconds,
+// while one node after the other is ended by SIGKILL and started again. Half of the nodes keep their keys on disk. Every
+// message gets its reply, which is what was sent, once.
+func TestNoMessageIsLostInCrashes(t *testing.T) {
+	const clients = 5
+	messages := 10_000
+	if long {
+		messages = 100_000
+	}
+	n := start(t, plan{
+		nodes:     6,
+		directory: settings{"network.epoch": `"10s"`},
+		node: func(i int) settings {
+			return settings{"keys.keep": fmt.Sprint(i%2 == 0), "mix.size": "3", "mix.interval": `"20ms"`}
+		},
+	})
+	l := n.startLoad(0, task{
+		Messages: messages / clients,
+		AtOnce:   64,
+		Sizes:    []int{10, 1000, 100, 3000},
+		Patience: 4 * time.Minute,
+	}.so(clients)...)
+	began := n.view().EpochAt(time.Now())
+	l.tell(orderGo)
+	crashes := 0
+	var lost node.Counts // what nodes had counted shortly before they crashed
+	for l.idle() {
+		m := n.nodes[rand.IntN(len(n.nodes))]
+		if s, err := m.stats(); err == nil {
+			lost.Add(s.Counts)
+		}
+		m.crashAndStart()
+		crashes++
+		await(t, 30*time.Second, m.name+" serves again", func() bool { return m.serves(len(n.nodes)) || !m.runs() })
+		require.True(t, m.runs(), "%s ended by itself", m.name)
+		<-time.After(rand.N(2 * time.Second)) // chance, in where its packets are when the next one crashes
+	}
+	r := l.hear(5 * time.Minute)
+	epochs := n.view().EpochAt(time.Now()) - began
+	t.Log(r)
+	r.requireAll(t, messages)
+	sum := n.counts()
+	sum.Add(lost)
+	t.Logf("%d crashes, in %d epochs; cells were served %d times for %d that were sent; dropped: %v",
+		crashes, epochs, sum.Served, r.Cells, sum.Dropped)
+	require.Greater(t, crashes, 3)
+	require.Positive(t, epochs)
+}

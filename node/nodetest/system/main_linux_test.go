@@ -1,0 +1,94 @@
+package system_test
+
+import (
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// clientVariable is set in the environment of a process that is to be a client, and not to run tests.
+const clientVariable = "SYSTEM_CLIENT"
+
+// long says that the tests may take their time.
+var long = os.Getenv("SYSTEM_LONG") != ""
+
+// mixnet is the program, as TestMain has built it.
+var mixnet string
+
+func TestMain(m *testing.M) {
+	if os.Getenv(clientVariable) != "" {
+		os.Exit(beClient())
+	}
+	flag.Parse()
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	if left() != "" {
+		return m.Run()
+	}
+	folder, err := os.MkdirTemp("", "mixnet-system-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	mixnet = filepath.Join(folder, "mixnet")
+	arguments := []string{"build", "-o", mixnet}
+	if instrumented {
+		arguments = append(arguments, "-race")
+	}
+	if output, err := exec.Command("go", append(arguments, "sphinxmix.example/node/cmd/mixnet")...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building mixnet: %v\n%s", err, output)
+		return 1
+	}
+	return m.Run()
+}
+
+// left says why the tests are left out; empty if they are not.
+func left() string {
+	switch {
+	case testing.Short():
+		return "takes minutes"
+	case instrumented && !long:
+		return "takes too long under the race detector: set SYSTEM_LONG=1"
+	}
+	return ""
+}
+
+func skipIfLeft(t *testing.T) {
+	t.Helper()
+	if why := left(); why != "" {
+		t.Skip(why)
+	}
+	// go test keeps the result of a test until a file changes that the test has looked at: let these be all that the
+	// program is made of.
+	require.NoError(t, filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".go" {
+			_, err = os.Stat(path)
+		}
+		return err
+	}))
+}
+
+// await waits until a condition holds, which it looks at again and again, and fails the test after limit.
+func await(t *testing.T, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	if instrumented {
+		limit *= 5
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(limit); !holds(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
