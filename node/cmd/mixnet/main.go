@@ -15,8 +15,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	ctx := untilSignal()
 	surviveFullFiles()
 	out := &keptWriter{to: os.Stdout}
 	root := command()
@@ -28,7 +27,6 @@ func main() {
 	case err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled):
 		err = errors.New("interrupted")
 	}
-	stop()
 	if err == nil {
 		return
 	}
@@ -44,6 +42,22 @@ func main() {
 		fmt.Fprintln(os.Stderr, "mixnet: "+strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	os.Exit(1)
+}
+
+// untilSignal returns a context that ends with the first signal to stop. From then on, another ends the process at once.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals)
+		if len(signals) > 0 { // it came meanwhile
+			os.Exit(1)
+		}
+		cancel()
+	}()
+	return ctx
 }
 
 // exitConfig is the exit status where a configuration is wrong: nothing is gained by another try before it is changed.

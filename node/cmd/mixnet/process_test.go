@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -159,13 +161,16 @@ func succeeds(t *testing.T, arguments ...string) string {
 	}
 }
 
-// freePort returns a port of loopback that was free just now.
+// freePort returns an address of loopback whose port was free just now, and is not one that systems give to connections.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	for {
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			defer listener.Close()
+			return listener.Addr().String()
+		}
+	}
 }
 
 // edit changes settings in a configuration that init has made: each line, commented out or not, becomes the given one.
