@@ -17,8 +17,8 @@ import (
 // Client asks one directory, at any of its servers. Its fields must not be changed after the first call. It is safe for
 // concurrent use and must not be copied.
 //
-// It starts with a server chosen at random, stays with one that answers, and turns to the next when one fails, is behind
-// what is known already, or does not renew its view in time. An error tells of every server that was asked.
+// It starts with a server chosen at random, stays with one that answers, and turns to the next when one fails, is
+// behind what is known already, or does not renew its view in time. An error tells of every server that was asked.
 type Client struct {
 	// URLs are where the directory's servers are, each "http://host:port" or "https://…"; at least one.
 	URLs []string
@@ -26,9 +26,9 @@ type Client struct {
 	// Key is the directory's public key, required.
 	Key ed25519.PublicKey
 
-	// HTTP makes the requests. Nil means a client that uses no proxy and no compression, follows no redirect, and keeps no
-	// connection. Whoever makes them, a server has 5 s to answer, and as much for each further part of its answer; the
-	// whole may take 2 minutes.
+	// HTTP makes the requests. Nil means a client that uses no proxy and no compression, follows no redirect, and
+	// keeps no connection. Whoever makes them, a server has 5 s to answer, and as much for each further part of its
+	// answer; the whole may take 2 minutes.
 	HTTP *http.Client
 
 	// Now is the clock. time.Now if nil.
@@ -47,9 +47,9 @@ type fetched struct {
 
 // Fetch returns the view of the network, which is never older than one that it returned before. A view that is still
 // current is not transferred again. Where no server has a newer view than the last, that one is returned while it is
-// good. The error wraps what [ParseView] has against a view, ErrTwoViews for another one of the same version as the last,
-// ErrOlder for one that is older than the last when that has expired, ErrRefused for an answer that is not a view, or
-// ErrNoAnswer and its cause.
+// good. The error wraps what [ParseView] has against a view, ErrTwoViews for another one of the same version as the
+// last, ErrOlder for one that is older than the last when that has expired, ErrRefused for an answer that is not a
+// view, or ErrNoAnswer and its cause.
 func (c *Client) Fetch(ctx context.Context) (*View, error) {
 	var view *View
 	err := c.each(ctx, func(s server) error {
@@ -140,16 +140,16 @@ func (c *Client) accept(s server, got *fetched) (*View, error) {
 	return view, nil
 }
 
-// Register hands the directory a descriptor as SignDescriptor returns it. One that takes the place of another must have
-// a higher version; the same one again is no error. Every server is asked until one takes it. The error wraps ErrRefused
-// and says in the servers' words why, or wraps ErrNoAnswer and its cause.
+// Register hands the directory a descriptor as SignDescriptor returns it. One that takes the place of another must
+// have a higher version; the same one again is no error. Every server is asked until one takes it. The error wraps
+// ErrRefused and says in the servers' words why, or wraps ErrNoAnswer and its cause.
 func (c *Client) Register(ctx context.Context, signed []byte) error {
 	return c.post(ctx, descriptorPath, signed, "the descriptor")
 }
 
 // Leave tells the directory, with what SignLeave returned, that a node is no more. It is listed from the next view on,
-// and no descriptor with a version below that of the leave brings it back. A node that is not listed, and the same leave
-// again, are no errors. Errors are like those of Register.
+// and no descriptor with a version below that of the leave brings it back. A node that is not listed, and the same
+// leave again, are no errors. Errors are like those of Register.
 func (c *Client) Leave(ctx context.Context, signed []byte) error {
 	return c.post(ctx, leavePath, signed, "the leave")
 }

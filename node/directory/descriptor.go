@@ -37,10 +37,10 @@ type Descriptor struct {
 	Identity ed25519.PublicKey // proves the node on its links, and signs this descriptor
 	Address  string            // where the node takes links: "host:port", up to MaxAddressSize bytes
 	Keys     []EpochKey        // that the node opens packets with: 1 to MaxEpochKeys, by ascending epoch
-	Services []string          // offered at the last hop: up to MaxServices names of 1 to MaxServiceSize visible ASCII characters, sorted
+	Services []string          // offered at the last hop: up to MaxServices, sorted, of 1 to MaxServiceSize visible ASCII characters
 	Evidence []byte            // that binds the keys to a machine: up to MaxEvidenceSize bytes, opaque here
 	Network  [32]byte          // Hash of the network that the node is set up for
-	Version  uint64            // higher in each descriptor than in all that the node signed before
+	Version  uint64            // higher in each descriptor than in all before: a time in milliseconds since 1970
 	Expires  time.Time         // from when on the descriptor is worth nothing; in whole seconds
 }
 
@@ -85,9 +85,9 @@ func SignDescriptor(key ed25519.PrivateKey, d Descriptor) ([]byte, error) {
 	return sign(key, descriptorContext, d.encode()), nil
 }
 
-// ParseDescriptor returns the descriptor in signed, of which it keeps no part, after it has checked the signature by the
-// descriptor's own identity, every limit, and that now is before it expires. The error wraps ErrDescriptor, ErrKey,
-// ErrSignature or ErrExpired.
+// ParseDescriptor returns the descriptor in signed, of which it keeps no part, after it has checked the signature by
+// the descriptor's own identity, every limit, and that now is before it expires. The error wraps ErrDescriptor,
+// ErrKey, ErrSignature or ErrExpired.
 func ParseDescriptor(signed []byte, now time.Time) (Descriptor, error) {
 	d, err := parseDescriptor(signed)
 	if err != nil {

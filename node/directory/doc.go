@@ -1,35 +1,67 @@
 // Package directory tells everybody in a mix network which nodes there are.
 //
-// A node signs a [Descriptor] of itself with [SignDescriptor] and registers it with [Client.Register]. The [Server]
-// gathers the descriptors into one [View], which it signs as well. Clients and nodes get the view with [Client.Fetch].
-// A [Route] is what a relay's routing block says: which node, which of its keys, how long to hold the packet.
+// A node signs a [Descriptor] of itself with [SignDescriptor] and registers it with [Client.Register]; when it shuts
+// down, it says so with [SignLeave] and [Client.Leave]. The [Server] gathers the descriptors into one [View], which it
+// signs as well. Clients and nodes get the view with [Client.Fetch]. A [Route] is what a relay's routing block says:
+// which node, which of its keys, how long to hold the packet.
+//
+// What a server knows is in a [Store]: a [Memory], a file (package boltstore) or etcd (package etcdstore). Several
+// servers with one key and one store are one directory, of which a [Client] asks any.
 //
 // What this package guarantees:
 //
-//   - A descriptor speaks for the identity in it and for no other: whoever registers, relays or lists it cannot change
-//     it. Every reader of a view checks the signature of each node again, and takes the directory's word for none.
+//   - A descriptor speaks for the identity in it and for no other: whoever registers, stores, relays or lists it
+//     cannot change it. Every reader of a view checks the signature of each node again, and takes the directory's word
+//     for none.
 //   - A view is the directory's, is not older than the one before it, and has not expired. The same holds for a
-//     descriptor, at the directory and at every reader.
+//     descriptor, at the directory and at every reader. Nobody who recorded an old descriptor can register it once more
+//     after a newer one, and after the node has left, for as long as any of its descriptors is good.
+//   - Of one version there is one view, with the same bytes at every server, and versions rise from server to server
+//     and across restarts. A view counts once it is in the store.
+//   - What happens to a node is in the next view that the same server is asked for, and a second later at the other
+//     servers. Only where changes come thicker than that, they wait for each other: all servers together sign 32 views
+//     in a row and then one in a second. There is a new view with each epoch, and when half the life of the last has
+//     gone.
+//   - While the store fails, servers show their last view until it expires, and refuse what is new with status 503.
 //   - There is one way to write anything: what a reader accepts, and writes again, comes out as the same bytes.
-//   - What comes from outside never makes this package panic, and never makes it keep more than one view of
-//     [MaxViewSize] bytes and [MaxNodes] nodes, in whole and in parts.
+//   - What comes from outside, or stands in the store, never makes this package panic. A client never keeps more than
+//     one view of [MaxViewSize] bytes and [MaxNodes] nodes, in whole and in parts. A server keeps four, as many
+//     records of nodes as ServerConfig.MaxNodes, and 2048 requests at once, 256 of them from one address; it cuts off
+//     those who read the oldest of five views, or one for more than a minute.
 //   - A network with the insecure key schedule is refused by its directory, its nodes and its clients.
 //
-// What it does not: hide who asks the directory, say whether a node can be reached or can be trusted, or keep a stranger
-// from registering as many nodes as there is room for. A directory that lies can leave nodes out. It can also show
-// different views to different clients; whoever sits on the wire can hold a newer view back until the last one expires.
-// What a server knows is in memory alone: after a restart it has an empty list until the nodes register again, and only
-// its clock keeps its versions rising.
+// What it does not: hide who asks the directory, say whether a node can be reached or can be trusted, or keep a
+// stranger with many addresses from registering as many nodes as there is room for. A directory that lies can leave
+// nodes out. It can also show different views to different clients, as long as none of them meets two of one version;
+// whoever sits on the wire can hold a newer view back until the last one expires. Whoever can write to the store can
+// make the directory forget nodes, or list them as they once were.
+//
+// # Running a directory
+//
+// Servers of one directory need the same key, network, lifetime and store, and clocks that are right to a few seconds:
+// a server whose clock is ahead lets nodes expire early, and one that is half a view's lifetime off signs views that
+// the others replace. Nodes' clocks may be up to a day ahead.
+//
+// Serve a Server with an [http.Server] that has a ReadHeaderTimeout and an IdleTimeout, and a limit on connections
+// below its limit on files. The Server sets deadlines of its own for bodies and views. Behind a proxy, all requests
+// seem to come from one address: let the proxy limit them, and raise ServerConfig.MaxNewNodes.
+//
+// A copy of the store is worth little more than a day: nodes renew what is in it. After a store was lost or set back,
+// restart the servers; versions go on, for they count milliseconds, and nodes register again by themselves. To change
+// the network, restart all servers with the new one: they start over without nodes. A new key is a new directory.
 //
 // # Encoding
 //
 // Numbers are big-endian, times are seconds since 1970, and [n] stands before what has a length of n bytes. A signature
 // is Ed25519 over the context, its closing zero byte, and everything that stands behind the signature.
 //
-//	descriptor = signature(64) ‖ identity(32) ‖ version(8) ‖ expires(8) ‖ hash(32) ‖ [1] address ‖ [1] keys ‖ [2] services ‖ [2] evidence
+//	descriptor = signature(64) ‖ identity(32) ‖ version(8) ‖ expires(8) ‖ hash(32) ‖ [1] address ‖ [1] keys ‖
+//	             [2] services ‖ [2] evidence
 //	             context "sphinxmix descriptor v1", by the identity
 //	keys       = (epoch(8) ‖ key(32)) one to three times, epochs ascending
 //	services   = ([1] name) up to sixteen times, in ascending order of bytes
+//	leave      = signature(64) ‖ identity(32) ‖ version(8)
+//	             context "sphinxmix leave v1", by the identity
 //	view       = signature(64) ‖ version(8) ‖ published(8) ‖ expires(8) ‖ network ‖ [3] nodes
 //	             context "sphinxmix view v1", by the directory
 //	network    = MaxHops(1) ‖ PayloadSize(4) ‖ number of the key schedule(1) ‖ epoch in s(4) ‖ mean delay in ms(4)
@@ -37,9 +69,14 @@
 //	hash       = SHA-256("sphinxmix network v1" ‖ 0x00 ‖ network)
 //	node id    = the first 12 bytes of SHA-256("sphinxmix node id v1" ‖ 0x00 ‖ identity)
 //
+// In a store, the newest view has the name "view", and what is known of a node has the name "node/" and its id:
+//
+//	record     = until when to keep it(8) ‖ 0x01 ‖ descriptor, or until when to keep it(8) ‖ 0x02 ‖ leave
+//
 // # HTTP
 //
 //	POST /v1/descriptor   the body is a signed descriptor. 204, or a status of 400 and up with one line that says why
+//	POST /v1/leave        the body is a signed leave. The same
 //	GET  /v1/view         the signed view, with an ETag: the SHA-256 of these bytes in hexadecimal, in quotes
 //	GET  /                the view as plain text for people
 //

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/cryptobyte"
@@ -77,6 +78,45 @@ func FuzzParseView(f *testing.F) {
 		if body, ok := resignedNodes(body); ok {
 			checkView(t, sign(directoryKey, viewContext, body))
 		}
+	})
+}
+
+// FuzzReadRecord wants a store to make a server believe nothing that a node has not signed, and every record to come
+// back as it was stored.
+func FuzzReadRecord(f *testing.F) {
+	s, err := NewServer(ServerConfig{Key: directoryKey, Network: network})
+	require.NoError(f, err)
+	var seeds [][]byte
+	for _, b := range descriptorSeeds(f) {
+		d, err := ParseDescriptor(b, start)
+		require.NoError(f, err)
+		seeds = append(seeds, recordOf(&d, b).encode())
+	}
+	left, err := readLeave(SignLeave(identity(3), 2), start)
+	require.NoError(f, err)
+	left.keep = start.Add(time.Hour)
+	seeds = append(seeds, left.encode())
+	read := func(value []byte) (*record, error) {
+		name := nodeFolder
+		if len(value) >= recordPrefixSize+ed25519.SignatureSize+ed25519.PublicKeySize {
+			name += idIn(value[recordPrefixSize:]).String()
+		}
+		return s.readRecord(name, value, start)
+	}
+	addSeeds(f, seeds, func(b []byte) error { _, err := read(b); return err })
+	f.Fuzz(func(t *testing.T, value []byte) {
+		r, err := read(value)
+		if err != nil && len(value) > recordPrefixSize && value[timeSize] == kindDescriptor {
+			value = append(bytes.Clone(value[:recordPrefixSize]), resigned(value[recordPrefixSize:])...)
+			r, err = read(value)
+		}
+		if err != nil {
+			return
+		}
+		require.Equal(t, value[timeSize:], r.encode()[timeSize:])
+		require.False(t, r.keep.After(start.Add(MaxDescriptorLifetime+clockSlack)))
+		require.LessOrEqual(t, r.version, uint64(start.Add(2*clockSlack).UnixMilli()))
+		require.Equal(t, NodeIDOf(r.identity), r.id)
 	})
 }
 

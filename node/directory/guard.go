@@ -57,8 +57,8 @@ func (g *guard) leave(source string) {
 	g.fromSource[slot]--
 }
 
-// admitNew counts a node that nobody knows, and reports whether its source may bring one: perHour at once, and then that
-// many in each hour.
+// admitNew counts a node that nobody knows, and reports whether its source may bring one: perHour at once, and then
+// that many in each hour.
 func (g *guard) admitNew(source string, now time.Time, perHour int) bool {
 	every := time.Hour / time.Duration(perHour)
 	g.mu.Lock()
@@ -71,8 +71,8 @@ func (g *guard) admitNew(source string, now time.Time, perHour int) bool {
 	return true
 }
 
-// sourceOf returns what stands for the sender of a request: its IPv4 address, or its /64 of IPv6, which one host can have
-// to itself.
+// sourceOf returns what stands for the sender of a request: its IPv4 address, or its /64 of IPv6, which one host can
+// have to itself.
 func sourceOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

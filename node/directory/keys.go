@@ -10,7 +10,8 @@ import (
 )
 
 // lowOrderIdentities are the y-coordinates of all points of low order of edwards25519, as they can be written in 255
-// bits. With such a key, some signatures hold for every message, or for one message in eight, and anybody can make them.
+// bits. With such a key, some signatures hold for every message, or for one message in eight, and anybody can make
+// them.
 var lowOrderIdentities = parseKeys(
 	"0000000000000000000000000000000000000000000000000000000000000000", // 0, order 4
 	"0100000000000000000000000000000000000000000000000000000000000000", // 1, order 1
@@ -33,7 +34,8 @@ var lowOrderMixKeys = parseKeys(
 	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p + 1, as 1
 )
 
-// checkIdentity returns an error that wraps ErrKey for a key that is not of 32 bytes, or that nobody alone can sign for.
+// checkIdentity returns an error that wraps ErrKey for a key that is not of 32 bytes, or that nobody alone can sign
+// for.
 func checkIdentity(key ed25519.PublicKey) error {
 	if len(key) != ed25519.PublicKeySize {
 		return fmt.Errorf("%w: it has %d bytes, must have %d", ErrKey, len(key), ed25519.PublicKeySize)

@@ -18,8 +18,8 @@ type Network struct {
 	// everybody with a clock agrees on the current one.
 	Epoch time.Duration
 
-	// MeanDelay is the mean of the exponentially distributed delays that packets ask mixes for: whole milliseconds, up to
-	// MaxMeanDelay. Zero in networks whose mixes do not heed delays.
+	// MeanDelay is the mean of the exponentially distributed delays that packets ask mixes for: whole milliseconds, up
+	// to MaxMeanDelay. Zero in networks whose mixes do not heed delays.
 	MeanDelay time.Duration
 }
 

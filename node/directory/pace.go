@@ -8,8 +8,8 @@ type bucket struct {
 	full int64 // when it is full again, in nanoseconds since 1970
 }
 
-// lacks returns how long it takes until the bucket is full: at most size times every. A bucket that a clock filled which
-// has been put back since is full.
+// lacks returns how long it takes until the bucket is full: at most size times every. A bucket that a clock filled
+// which has been put back since is full.
 func (b *bucket) lacks(now time.Time, every time.Duration, size int) time.Duration {
 	lack := time.Duration(b.full - now.UnixNano())
 	if lack < 0 || lack > time.Duration(size)*every {

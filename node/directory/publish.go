@@ -189,11 +189,8 @@ func (p *publication) oldAt(now time.Time) bool {
 	return !now.Before(p.Published.Add(half)) || now.Before(p.Published.Add(-half)) || p.EpochAt(now) > p.EpochAt(p.Published)
 }
 
-// adopt makes p the current view, unless it is older than one that was seen. It is called with mu held.
+// adopt makes p, which is newer than all views seen, the current view. It is called with mu held.
 func (s *Server) adopt(p *publication) {
-	if p.Version <= s.version {
-		return
-	}
 	s.version = p.Version
 	if p.Network != s.cfg.Network {
 		s.cfg.Log.Warn("the store has a view of another network", "version", p.Version)

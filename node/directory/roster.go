@@ -67,19 +67,14 @@ func (ro *roster) has(r *record) bool {
 	return known && (held.version >= r.version || !held.identity.Equal(r.identity))
 }
 
-// merge takes r in, unless what it holds of the node is as new, and reports whether it did. It makes no room and asks for
-// none: whoever let r in did.
+// merge takes r in, unless what it holds of the node is as new, and reports whether it did. It makes no room and asks
+// for none: whoever let r in did.
 func (ro *roster) merge(r *record) bool {
 	if ro.has(r) {
 		return false
 	}
 	if held, known := ro.records[r.id]; known {
 		ro.size -= sizeInView(held)
-		if held.keep.After(r.keep) {
-			next := *r
-			next.keep = held.keep
-			r = &next
-		}
 	}
 	ro.records[r.id] = r
 	ro.size += sizeInView(r)

@@ -27,13 +27,13 @@ type ServerConfig struct {
 	// server's own if nil.
 	Store Store
 
-	// Lifetime is how long a view is good for, rounded down to the second; at least 2 s. A view is signed anew when half
-	// of that has gone. 1 h if zero.
+	// Lifetime is how long a view is good for, rounded down to the second; at least 2 s. A view is signed anew when
+	// half of that has gone. 1 h if zero.
 	Lifetime time.Duration
 
-	// MaxNodes is how many nodes the directory has room for, up to the constant of that name. A node takes up its place
-	// until the last of its descriptors would have expired, even when it has left. Servers that share a store may let in
-	// a few more when they are at the limit. 1024 if zero.
+	// MaxNodes is how many nodes the directory has room for, up to the constant of that name. A node takes up its
+	// place until the last of its descriptors would have expired, even when it has left. Servers that share a store
+	// may let in a few more when they are at the limit. 1024 if zero.
 	MaxNodes int
 
 	// MaxNewNodes is how many nodes that the directory does not know one address may register at once, and then again
@@ -99,7 +99,7 @@ type Server struct {
 	// turn holds one token while somebody reads the store or publishes. Whoever holds it may wait for the store; mu is
 	// only ever held for a moment.
 	turn      chan struct{}
-	published int64 // the mark after which a view was put into the store the last time, -1 before; for whoever has the turn
+	published int64 // a mark before which the newest view in the store is not; -1 at first; for whoever has the turn
 
 	mu      sync.Mutex   // guards what follows
 	roster  roster       // all nodes that are known
@@ -199,8 +199,8 @@ func (s *Server) store(ctx context.Context, r *record, mark int64) (bool, error)
 	return s.set(ctx, r.name(), r.encode(), mark)
 }
 
-// prepare returns r as it is to be stored, and the mark up to which that was decided; or nil if nothing is to be stored,
-// and why. A node that is new is paid for once.
+// prepare returns r as it is to be stored, and the mark up to which that was decided; or nil if nothing is to be
+// stored, and why. A node that is new is paid for once.
 func (s *Server) prepare(r *record, from string, paid *bool) (next *record, mark int64, err error) {
 	now := s.cfg.Now()
 	s.mu.Lock()

@@ -121,7 +121,8 @@ func TestAServerThatIsBehindIsNoErrorAndLeft(t *testing.T) {
 	require.Same(t, v, again)
 }
 
-// A server that cannot reach the others goes on to show what it has. Who has waited too long for the next view asks others.
+// A server that cannot reach the others goes on to show what it has. Who has waited too long for the next view asks
+// others.
 func TestAServerThatDoesNotRenewItsViewIsLeft(t *testing.T) {
 	renewed := func(version uint64, published time.Duration) []byte {
 		v := headerOf(version)
@@ -160,6 +161,10 @@ func TestTwoServersThatShowTwoViewsOfOneVersionAreFoundOut(t *testing.T) {
 	_, err = client.Fetch(t.Context())
 	require.ErrorIs(t, err, ErrTwoViews)
 	require.ErrorContains(t, err, client.URLs[1])
+
+	a.status, a.view = 0, viewOf(4)
+	_, err = client.Fetch(t.Context())
+	require.ErrorIs(t, err, ErrTwoViews, "what is known is good, but the directory is not")
 }
 
 func TestRegistrationGoesToTheFirstServerThatTakesIt(t *testing.T) {
@@ -207,6 +212,7 @@ func TestNobodyElseIsAskedOnceTheCallerHasEnough(t *testing.T) {
 	client.URLs = append([]string{silent.URL}, client.URLs...)
 	_, err := client.Fetch(ctx)
 	require.ErrorIs(t, err, context.Canceled)
+	require.NotContains(t, err.Error(), client.URLs[1])
 	require.Zero(t, a.asked)
 }
 

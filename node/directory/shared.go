@@ -15,8 +15,8 @@ const (
 	cleanAtOnce  = 16              // expired records are deleted with each look
 )
 
-// know makes sure that the server has read the store, that this was readEvery ago at most, and that it read further than
-// to the mark lost. The error wraps ErrStore.
+// know makes sure that the server has read the store, that this was readEvery ago at most, and that it read further
+// than to the mark lost. The error wraps ErrStore.
 func (s *Server) know(ctx context.Context, lost int64) error {
 	if due, err := s.due(lost); !due {
 		return err
@@ -114,8 +114,7 @@ func (s *Server) load(values map[string][]byte, reached int64) {
 		s.cfg.Log.Info("nodes read from the store", "changed", len(records), "known", len(s.roster.records))
 	}
 	if view != nil && view.Version > s.version {
-		s.adopt(view)
-		s.changes++ // it may not have all that is known here
+		s.adopt(view) // whoever published it knew all that was in the view before
 	}
 }
 

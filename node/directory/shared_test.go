@@ -124,8 +124,8 @@ func TestABrokenStoreIsNotAskedByEveryRequest(t *testing.T) {
 	require.Equal(t, 1, store.asked)
 }
 
-// One request finds out that the store is silent. It is answered all the same, before a client gives up, and nobody else
-// waits.
+// One request finds out that the store is silent. It is answered all the same, before a client gives up, and nobody
+// else waits.
 func TestASilentStoreDelaysOneRequest(t *testing.T) {
 	require.Less(t, storeTimeout, maxSilence)
 	synctest.Test(t, func(t *testing.T) {
@@ -204,6 +204,10 @@ func TestAStoreThatWasSetBackTakesNobodyBack(t *testing.T) {
 	store.Memory.mark = 0
 	_, err := store.Memory.Set(t.Context(), viewName, backup.signed, 0)
 	require.NoError(t, err)
+	first := describe(1)
+	r := recordOf(&first, signed(t, 1, first))
+	_, err = store.Memory.Set(t.Context(), r.name(), r.encode(), 0)
+	require.NoError(t, err)
 	now.advance(time.Second)
 	require.Same(t, last, published(t, s))
 	now.advance(time.Hour / 2)
@@ -211,17 +215,42 @@ func TestAStoreThatWasSetBackTakesNobodyBack(t *testing.T) {
 	require.Equal(t, renewed, *mustNode(t, viewOfServer(t, s), 1))
 }
 
+// Between its end and its deletion, a record may come to life again.
+func TestARecordThatIsNewAgainIsNotCleanedAway(t *testing.T) {
+	store := new(Memory)
+	s, _, now := serve(t, ServerConfig{Store: store})
+	require.NoError(t, s.register(t.Context(), signed(t, 1, describe(1)), ""))
+	now.advance(time.Hour)
+	require.Empty(t, viewOfServer(t, s).Nodes)
+	again := describe(1)
+	again.Version, again.Expires = 2, now.Now().Add(time.Hour)
+	require.NoError(t, s.register(t.Context(), signed(t, 1, again), ""))
+	for range 3 {
+		now.advance(time.Second)
+		require.Len(t, viewOfServer(t, s).Nodes, 1)
+	}
+	now.advance(31 * time.Minute) // so that the view in the store is not what is shown
+	restarted, err := NewServer(ServerConfig{Key: directoryKey, Network: network, Store: store, Now: now.Now})
+	require.NoError(t, err)
+	require.Len(t, viewOfServer(t, restarted).Nodes, 1)
+}
+
 // A store has what other networks, and other keys, left there.
 func TestDirectoryStartsOverForAnotherNetwork(t *testing.T) {
 	store := new(Memory)
 	s, _, now := serve(t, ServerConfig{Store: store})
-	require.NoError(t, s.register(t.Context(), signed(t, 1, describe(1)), ""))
-	before := published(t, s)
+	published(t, s)
 
 	other := network
 	other.MaxHops--
 	moved, err := NewServer(ServerConfig{Key: directoryKey, Network: other, Store: store, Now: now.Now})
 	require.NoError(t, err)
+	require.Equal(t, other, viewOfServer(t, moved).Network)
+
+	now.advance(time.Second)
+	require.NoError(t, s.register(t.Context(), signed(t, 1, describe(1)), ""))
+	before := published(t, s)
+	now.advance(time.Second)
 	after := viewOfServer(t, moved)
 	require.Equal(t, other, after.Network)
 	require.Greater(t, after.Version, before.Version)

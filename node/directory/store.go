@@ -12,9 +12,9 @@ import (
 // Every Set of a value has a mark, which is above 0 and above the marks of all sets before it, whoever made them.
 // Directories delete only what has expired and what everybody drops unasked, so that a deletion needs no mark.
 type Store interface {
-	// Since returns the values that were set after mark and are still there, and the mark that they reach to, with which
-	// the next call finds what comes after. Where the store has not come as far as mark, because a backup took its place,
-	// it returns all values. It is cheap when there are none. The values must not be changed.
+	// Since returns the values that were set after mark and are still there, and the mark that they reach to, with
+	// which the next call finds what comes after. Where the store has not come as far as mark, because a backup took
+	// its place, it returns all values. It is cheap when there are none. The values must not be changed.
 	Since(ctx context.Context, mark int64) (values map[string][]byte, reached int64, err error)
 
 	// Set sets name to value, or deletes it if value is nil, and returns true once that is durable. If name was set

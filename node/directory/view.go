@@ -30,10 +30,11 @@ type View struct {
 	Nodes     []*Descriptor // whose descriptors have not expired, by ascending ID
 }
 
-// ParseView returns the view in signed, of which it keeps no part, after it has checked the directory's signature, that
-// of each node within, every limit, and that now is before the view expires. It leaves out nodes whose own descriptors
-// have expired. The error wraps ErrView, ErrKey, ErrSignature, ErrExpired, ErrNetwork, ErrInsecureSchedule or sphinx.ErrParams. Where
-// a node is at fault, which no honest directory lists, it wraps ErrView and what is wrong with the node.
+// ParseView returns the view in signed, of which it keeps no part, after it has checked the directory's signature,
+// that of each node within, every limit, and that now is before the view expires. It leaves out nodes whose own
+// descriptors have expired. The error wraps ErrView, ErrKey, ErrSignature, ErrExpired, ErrNetwork, ErrInsecureSchedule
+// or sphinx.ErrParams. Where a node is at fault, which no honest directory lists, it wraps ErrView and what is wrong
+// with the node.
 func ParseView(signed []byte, directoryKey ed25519.PublicKey, now time.Time) (*View, error) {
 	if err := checkIdentity(directoryKey); err != nil {
 		return nil, err

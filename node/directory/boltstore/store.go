@@ -1,4 +1,7 @@
 // Package boltstore keeps what a directory knows in one file, for one process.
+//
+// The file grows to a few times the size of what is in it, and is then reused. A disk that hangs holds up all that uses
+// the file: contexts end calls only before they begin.
 package boltstore
 
 import (

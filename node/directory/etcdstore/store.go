@@ -3,14 +3,15 @@
 // All names begin with a prefix of the directory's own. Behind it stand
 //
 //	mark              set with each value, so that one small read tells whether there is anything new
-//	value/NAME        0x00 ‖ the value, or 0x01 ‖ an id of 16 bytes for a value of more than 1 MiB, the parts of which are
+//	value/NAME        0x00 ‖ the value, or for one of more than 1 MiB, 0x01 ‖ an id of 16 bytes and its parts at
 //	part/NAME/ID/N    with N from 0000 on, up to 1 MiB each
 //
-// The marks of [directory.Store] are etcd's revisions. A value and what belongs to it change in one transaction. Parts are
-// written before that, so that a writer that fails leaves some behind: the next that sets the value removes them.
+// The marks of [directory.Store] are etcd's revisions. A value and what belongs to it change in one transaction. Parts
+// are written before that, so that a writer that fails leaves some behind: the next that sets the value removes them.
 //
 // etcd keeps old values until it is told to compact: run it with --auto-compaction-retention=1h or the like, or what it
-// keeps grows without bound. After etcd was set back to a backup, restart the directory's servers.
+// keeps grows without bound. The store logs in nowhere, so keep strangers from etcd's ports. After etcd was set back to a
+// backup, restart the directory's servers.
 package etcdstore
 
 import (

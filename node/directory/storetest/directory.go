@@ -156,7 +156,8 @@ func directoryCleans(t *testing.T, data Data) {
 	require.Contains(t, values, "node/"+idOf(4).String())
 }
 
-// directoryDoubtsItAll wants nothing that stands in a store to be listed, or to stop a directory, because it stands there.
+// directoryDoubtsItAll wants nothing that stands in a store to be listed, or to stop a directory, because it stands
+// there.
 func directoryDoubtsItAll(t *testing.T, data Data) {
 	now := &clock{now: start}
 	store := open(t, data)
@@ -191,4 +192,10 @@ func directoryDoubtsItAll(t *testing.T, data Data) {
 	requireListed(t, h.fetch(t, now), 1)
 	require.NoError(t, h.Register(t.Context(), descriptor(t, 2, 2, time.Hour)))
 	requireListed(t, h.fetch(t, now), 1, 2)
+
+	values, mark = since(t, store, 0)
+	forged = bytes.Clone(values["view"])
+	forged[0] ^= 1
+	require.True(t, set(t, store, "view", string(forged), mark))
+	requireListed(t, serve(t, store, now).fetch(t, now), 1, 2)
 }

@@ -15,6 +15,7 @@ import (
 // RunShared runs all tests that hold for a store which several processes use at a time.
 func RunShared(t *testing.T, fresh func(t *testing.T) Data) {
 	for name, test := range map[string]func(*testing.T, Data){
+		"one of two large sets wins":    oneOfTwoLargeSetsWins,
 		"two servers know the same":     twoServersKnowTheSame,
 		"one server dies":               oneServerDies,
 		"one version is one view":       oneVersionIsOneView,
@@ -22,6 +23,48 @@ func RunShared(t *testing.T, fresh func(t *testing.T) Data) {
 		"a client goes from one to two": clientGoesFromOneToTwo,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
+	}
+}
+
+// oneOfTwoLargeSetsWins wants a large value to come back as one writer wrote it, whoever else tried at the same time.
+func oneOfTwoLargeSetsWins(t *testing.T, data Data) {
+	const writers, rounds = 3, 5
+	var stores []directory.Store
+	for range writers {
+		stores = append(stores, open(t, data))
+	}
+	mark := int64(0)
+	for round := range rounds {
+		var (
+			running sync.WaitGroup
+			mu      sync.Mutex
+			won     []byte
+		)
+		for i, store := range stores {
+			value := sized(2<<20+round*writers+i, byte(i))
+			running.Go(func() {
+				ok, err := store.Set(t.Context(), "view", value, mark)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if ok && won != nil {
+					t.Error("two sets after one mark")
+				}
+				if ok {
+					won = value
+				}
+			})
+		}
+		running.Wait()
+		reached := mark
+		for _, store := range stores {
+			var values map[string][]byte
+			values, reached = since(t, store, mark)
+			require.True(t, bytes.Equal(won, values["view"]), "%d bytes came back as %d", len(won), len(values["view"]))
+		}
+		mark = reached
 	}
 }
 
@@ -104,8 +147,8 @@ func clientGoesFromOneToTwo(t *testing.T, data Data) {
 	requireListed(t, v, 1, 2)
 }
 
-// oneVersionIsOneView has several servers publish at once, and wants no two views of one version, and no version that is
-// below one that a server has shown before.
+// oneVersionIsOneView has several servers publish at once, and wants no two views of one version, and no version that
+// is below one that a server has shown before.
 func oneVersionIsOneView(t *testing.T, data Data) {
 	const servers, rounds = 3, 8
 	now := &clock{now: start}

@@ -1,5 +1,5 @@
-// Package storetest is the test of every [directory.Store]: of what the interface says, and of directories that keep what
-// they know there.
+// Package storetest is the test of every [directory.Store]: of what the interface says, and of directories that keep
+// what they know there.
 package storetest
 
 import (
