@@ -144,7 +144,17 @@ func printEpochs(line func(name, format string, arguments ...any), s *node.Stats
 	if len(s.Epochs) == 0 {
 		line("epoch", "none yet")
 	}
-	for _, e := range s.Epochs {
+	currentFirst := slices.Clone(s.Epochs)
+	slices.SortStableFunc(currentFirst, func(a, b node.EpochStats) int {
+		switch {
+		case a.Current:
+			return -1
+		case b.Current:
+			return 1
+		}
+		return 0
+	})
+	for _, e := range currentFirst {
 		name, when := "", "over"
 		switch {
 		case e.Current:
