@@ -16,12 +16,11 @@ import (
 type flaky struct {
 	Memory
 
-	mu       sync.Mutex
-	broken   error // what all calls return, if not nil
-	hangs    bool  // calls last until their context ends
-	forgets  bool  // sets happen, but return an error
-	asked    int   // calls so far
-	attempts []string
+	mu      sync.Mutex
+	broken  error // what all calls return, if not nil
+	hangs   bool  // calls last until their context ends
+	forgets bool  // sets happen, but return an error
+	asked   int   // calls so far
 }
 
 var errBroken = errors.New("the disk is on fire at 10.1.2.3")

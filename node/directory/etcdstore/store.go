@@ -9,9 +9,9 @@
 // The marks of [directory.Store] are etcd's revisions. A value and what belongs to it change in one transaction. Parts
 // are written before that, so that a writer that fails leaves some behind: the next that sets the value removes them.
 //
-// etcd keeps old values until it is told to compact: run it with --auto-compaction-retention=1h or the like, or what it
-// keeps grows without bound. The store logs in nowhere, so keep strangers from etcd's ports. After etcd was set back to a
-// backup, restart the directory's servers.
+// etcd keeps old values until it is told to compact: run it with --auto-compaction-retention=1h or the like, or what
+// it keeps grows without bound. The store logs in nowhere, so keep strangers from etcd's ports. After etcd was set
+// back to a backup, restart the directory's servers.
 package etcdstore
 
 import (

@@ -164,6 +164,21 @@ func TestSilentEtcdIsAnErrorInTime(t *testing.T) {
 	require.Equal(t, map[string][]byte{"view": []byte("first")}, values)
 }
 
+// A directory whose etcd stops in the middle goes on to show its view, before a client loses patience, and takes nodes
+// in again when etcd goes on.
+func TestDirectoryOutlivesItsEtcd(t *testing.T) {
+	host, process := startEtcd(t)
+	awaitEtcd(t, host)
+	s, closeStore := openAt(t, "etcd://"+host)
+	defer closeStore()
+	storetest.Outage(t, s, func() {
+		require.NoError(t, process.Signal(syscall.SIGSTOP))
+	}, func() {
+		require.NoError(t, process.Signal(syscall.SIGCONT))
+		awaitEtcd(t, host)
+	})
+}
+
 func requireNoAnswer(t *testing.T, s *Store) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)

@@ -136,6 +136,22 @@ func directoryRestarts(t *testing.T, data Data) {
 	require.Greater(t, v.Version, version, "the clock went back, and the version with it")
 }
 
+// Outage wants a directory to outlive an outage of its store, which stop begins and resume ends.
+func Outage(t *testing.T, store directory.Store, stop, resume func()) {
+	now := &clock{now: start}
+	h := serve(t, store, now)
+	require.NoError(t, h.Register(t.Context(), descriptor(t, 1, 1, time.Hour)))
+	before := h.fetch(t, now)
+	stop()
+	now.advance(10 * time.Minute)
+	require.Equal(t, before.Version, h.fetch(t, now).Version)
+	require.ErrorIs(t, h.Register(t.Context(), descriptor(t, 2, 1, time.Hour)), directory.ErrRefused)
+	resume()
+	now.advance(time.Minute)
+	require.NoError(t, h.Register(t.Context(), descriptor(t, 2, 1, time.Hour)))
+	requireListed(t, h.fetch(t, now), 1, 2)
+}
+
 // directoryCleans wants a store to be empty of nodes some time after they have expired.
 func directoryCleans(t *testing.T, data Data) {
 	now := &clock{now: start}
