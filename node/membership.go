@@ -59,7 +59,11 @@ func (n *Node) follow(ctx context.Context) error {
 
 // adopt makes view the node's own.
 func (n *Node) adopt(view *directory.View) {
-	if n.view.Swap(view) == view {
+	before := n.view.Swap(view)
+	if before == nil {
+		close(n.viewed)
+	}
+	if before == view {
 		return
 	}
 	select {

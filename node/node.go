@@ -142,6 +142,7 @@ type Node struct {
 
 	view        atomic.Pointer[directory.View] // the newest; View says whether it is still good
 	viewChanged chan struct{}                  // holds one when the mixing goroutine has not looked at it
+	viewed      chan struct{}                  // closed with the first view
 	keysChanged chan struct{}                  // holds one when the directory has not been told
 	version     uint64                         // of the last descriptor; belongs to follow, and to Drain after it
 	leaving     atomic.Bool
@@ -195,6 +196,7 @@ func New(cfg Config) (*Node, error) {
 		loops:   loops{pending: make(map[loopID]time.Time)},
 
 		viewChanged: make(chan struct{}, 1),
+		viewed:      make(chan struct{}),
 		keysChanged: make(chan struct{}, 1),
 		leave:       make(chan struct{}),
 		left:        make(chan struct{}),
@@ -266,8 +268,13 @@ func (n *Node) Run(parent context.Context) error {
 	return context.Cause(ctx)
 }
 
-// serveLinks takes connections until ctx ends.
+// serveLinks takes connections until ctx ends. Those who come before the first view wait: of their packets, none could be
+// sent on.
 func (n *Node) serveLinks(ctx context.Context) error {
+	select {
+	case <-n.viewed:
+	case <-ctx.Done():
+	}
 	return link.Serve(ctx, n.cfg.Listener, n.linkConfig(), n.receive)
 }
 
