@@ -49,7 +49,7 @@ func (n *Node) follow(ctx context.Context) error {
 		case view.Network != n.cfg.Network:
 			n.cfg.Log.Error("the directory's network is another than this node's, which must be started anew to follow it")
 		default:
-			if _, listed := view.Node(n.id); !listed {
+			if _, listed := view.Node(n.id); !listed && time.Since(registered) > n.cfg.Refresh/2 {
 				registered = time.Time{} // the directory has forgotten: tell it again
 			}
 			n.adopt(view)
