@@ -37,6 +37,9 @@ type peer struct {
 	queue chan *packet
 	stop  context.CancelFunc
 
+	until   time.Time   // when it is to be forgotten; zero while it is listed; belongs to the mixing goroutine
+	failing atomic.Bool // it could not be reached the last time
+
 	// For Stats alone.
 	connected  atomic.Bool
 	sent, lost atomic.Uint64
@@ -67,11 +70,28 @@ func (ps *peers) send(id directory.NodeID, p *packet) {
 	ps.node.offer(to.queue, p, DropPeerQueue)
 }
 
-// forgetChanged ends the peers that view, which may be nil, does not list, or lists with another address.
-func (ps *peers) forgetChanged(view *directory.View) {
+// maxLinger is how long a node goes on sending to a mix that has left, where epochs are not shorter. A mix that leaves
+// stays until it is sent nothing more, and clients, who ask their directory once a minute, go on making packets for it
+// when nodes know already.
+const maxLinger = 2 * time.Minute
+
+// forgetChanged ends the peers that view, which may be nil, lists with another address, and those that it has not listed
+// for a while. It returns when it is to be called again even if the view does not change; zero if not.
+func (ps *peers) forgetChanged(view *directory.View, now time.Time) (next time.Time) {
 	for id, known := range ps.known {
 		if view != nil {
-			if desc, listed := view.Node(id); listed && desc.Address == known.desc.Address {
+			desc, listed := view.Node(id)
+			switch {
+			case listed && desc.Address == known.desc.Address:
+				known.until = time.Time{}
+				continue
+			case !listed && known.until.IsZero() && !known.failing.Load():
+				known.until = now.Add(min(maxLinger, ps.node.cfg.Network.Epoch))
+			}
+			if !listed && now.Before(known.until) {
+				if next.IsZero() || known.until.Before(next) {
+					next = known.until
+				}
 				continue
 			}
 		}
@@ -79,6 +99,7 @@ func (ps *peers) forgetChanged(view *directory.View) {
 		delete(ps.known, id)
 	}
 	ps.tell()
+	return next
 }
 
 func (ps *peers) start(desc *directory.Descriptor) *peer {
@@ -161,6 +182,7 @@ func (p *peer) idleGap() time.Duration {
 func (p *peer) connect(ctx context.Context) *outlet {
 	for backoff := firstBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		conn, err := p.dial(ctx)
+		p.failing.Store(err != nil)
 		if err == nil {
 			p.connected.Store(true)
 			return &outlet{

@@ -219,8 +219,14 @@ func (n *Node) mix(ctx context.Context) error {
 	}
 	peers := newPeers(ctx, n)
 	defer peers.wait()
-	due := time.NewTimer(0)
+	due, forget := time.NewTimer(0), time.NewTimer(0)
 	defer due.Stop()
+	defer forget.Stop()
+	forgetChanged := func() {
+		if next := peers.forgetChanged(n.View(), time.Now()); !next.IsZero() {
+			forget.Reset(time.Until(next))
+		}
+	}
 	var held heldSet
 	for {
 		opened := n.opened
@@ -237,7 +243,9 @@ func (n *Node) mix(ctx context.Context) error {
 			}
 		case <-due.C:
 		case <-n.viewChanged:
-			peers.forgetChanged(n.View())
+			forgetChanged()
+		case <-forget.C:
+			forgetChanged()
 		case <-ctx.Done():
 			return nil
 		}

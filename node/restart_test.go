@@ -40,7 +40,7 @@ func TestRestartedNodeLosesNothingBeforeItsFirstView(t *testing.T) {
 			withInbox(box, immediate)(i, cfg)
 			cfg.KeyDir = filepath.Join(folder, fmt.Sprint(i))
 			if late.Load() {
-				cfg.Directory.HTTP.Transport = lateViews{cfg.Directory.HTTP.Transport, 5 * time.Second}
+				cfg.Directory.HTTP.Transport = lateViews{cfg.Directory.HTTP.Transport, 3 * time.Second}
 			}
 		}})
 		alice := n.Link("alice", nil, 0)
