@@ -4,11 +4,13 @@
 // message to a service at some last hop and returns the service's reply. Every packet takes a fresh random path through
 // at least three mixes, no mix twice, and carries a SURB for its reply, which takes another.
 //
-// A client lives until it is closed. It follows the network through its key epochs. When it loses its gateway it finds
-// another, and sends again what was under way. While no gateway takes it, requests wait.
+// A client lives until it is closed. It follows the network through its key epochs, and asks mixes for delays where its
+// network wants them. When it loses its gateway it finds another, and sends again what was under way. While no gateway
+// takes it, requests wait.
 //
-// Whoever can cut a client off from gateways of their choice chooses the gateway that is left, which sees when the client
-// is connected and how much it sends. So a client goes back to its gateway before it tries another.
+// What the gateway, and who watches the link to it, sees: when the client is connected, and how much it sends. [Cover]
+// hides whether it sends at all. Whoever can cut a client off from gateways of their choice chooses the gateway that is
+// left, so a client goes back to its gateway before it tries another.
 package client
 
 import (
@@ -194,7 +196,7 @@ func (c *Client) learn(patience time.Duration) {
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
 	view, err := c.cfg.Directory.Fetch(ctx)
-	if err != nil || !c.known.adopt(view) {
+	if err != nil || !c.known.adopt(view, time.Now()) {
 		return
 	}
 	if best, err := c.chart(nil); err == nil {

@@ -41,6 +41,13 @@ func TestConfigErrorsSayWhatIsWrong(t *testing.T) {
 			c.Directory.Key, _, _ = ed25519.GenerateKey(nil)
 		}, "key", directory.ErrSignature},
 		{"no such directory", 5, func(c *client.Config) { c.Directory.URLs = []string{"http://nowhere:80"} }, "nowhere:80", directory.ErrNoAnswer},
+		{"too short a path", 5, func(c *client.Config) { c.Via = make([]directory.NodeID, 2) }, "Via has 2 mixes: this network's paths have 3 to 5", nil},
+		{"too long a path", 5, func(c *client.Config) { c.Via = make([]directory.NodeID, 6) }, "Via has 6 mixes", nil},
+		{"a path of strangers", 5, func(c *client.Config) { c.Via = []directory.NodeID{{1}, {2}, {3}} }, "does not list the mix 010000000000000000000000", nil},
+		{"a path through one mix twice", 5, func(c *client.Config) {
+			view, _ := c.Directory.Fetch(context.Background())
+			c.Via = []directory.NodeID{view.Nodes[0].ID(), view.Nodes[1].ID(), view.Nodes[0].ID()}
+		}, "twice", nil},
 		{"no mix that can be reached", 5, func(c *client.Config) {
 			c.Dial = func(context.Context, string) (net.Conn, error) { return nil, errors.New("no route") }
 		}, "none of 5 mixes can be reached; the last said: no route", client.ErrGateway},

@@ -70,7 +70,7 @@ func TestEpochsPassUnderLoad(t *testing.T) {
 		n := nodetest.Start(t, epochsOf(5*time.Second))
 		var all sync.WaitGroup
 		start := time.Now()
-		for i := range 3 {
+		for i := range 2 {
 			c := n.Client(fmt.Sprint("client", i))
 			all.Go(func() {
 				for j := 0; time.Since(start) < time.Minute; j++ {
@@ -82,14 +82,14 @@ func TestEpochsPassUnderLoad(t *testing.T) {
 		}
 		all.Wait()
 		require.Empty(t, n.Counts().Dropped)
-		require.Greater(t, n.Counts().Served, uint64(2000))
+		require.Greater(t, n.Counts().Served, uint64(1000))
 	})
 }
 
 // TestDaysPass, and a client that nobody looks after works as on its first: 30 of them with SPHINX_CLIENT_LONG=1, which
 // take half a minute.
 func TestDaysPass(t *testing.T) {
-	days := 4
+	days := 3
 	if os.Getenv("SPHINX_CLIENT_LONG") != "" {
 		days = 30
 	}

@@ -41,6 +41,19 @@ func PathsIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, 
 	return r.out, r.back, err
 }
 
+// Preferred returns the view that paths are made from at the time now by a client that has learned one view after the other.
+func Preferred(now time.Time, views ...*directory.View) *directory.View {
+	c := &Client{known: known{newest: views[0], widest: views[0]}}
+	for _, view := range views[1:] {
+		c.known.adopt(view, now)
+	}
+	charts, err := c.charts(nil, now)
+	if err != nil {
+		return nil
+	}
+	return charts[0].view
+}
+
 // LoopIn chooses the path of a loop.
 func LoopIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, hops int) []*directory.Descriptor {
 	return newChart(view, epoch, gateway).loop(hops)

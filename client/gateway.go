@@ -124,12 +124,8 @@ func (c *Client) firstSession(ctx context.Context) (*session, error) {
 // gateways returns the mixes that may be gateways, in the order in which to try them: at random, but those last which
 // alone offer a service, since a gateway cannot be the last hop of its clients. The error wraps ErrView or ErrNetwork.
 func (c *Client) gateways() ([]*directory.Descriptor, error) {
-	charts, err := c.charts(nil, time.Now())
+	ch, err := c.chart(nil)
 	if err != nil {
-		return nil, err
-	}
-	ch := charts[0]
-	if err := ch.check(c.cfg.Hops); err != nil {
 		return nil, err
 	}
 	if len(c.cfg.Via) > 0 {

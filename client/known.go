@@ -18,15 +18,15 @@ type known struct {
 	changed bool            // the directory's network has become another; guarded by mu
 }
 
-// adopt takes over a view, and reports whether it is one of the client's network.
-func (k *known) adopt(view *directory.View) bool {
+// adopt takes over a view that was fetched at the time now, and reports whether it is one of the client's network.
+func (k *known) adopt(view *directory.View, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.changed = view.Network != k.newest.Network; k.changed {
 		return false
 	}
 	k.newest = view
-	if len(view.Nodes) >= len(k.widest.Nodes) || !good(k.widest, time.Now()) {
+	if len(view.Nodes) >= len(k.widest.Nodes) || !good(k.widest, now) {
 		k.widest = view
 	}
 	return true

@@ -177,6 +177,45 @@ func TestDelaysHaveALimit(t *testing.T) {
 	require.Less(t, at, 100) // one in 650 is to be expected
 }
 
+// TestPoorViewsAreDistrusted: one that lists fewer than half of the mixes that were listed shortly before is that of a
+// directory which has lost its memory, and they may be an attacker's. But what is too old is of no use.
+func TestPoorViewsAreDistrusted(t *testing.T) {
+	now := time.Unix(epoch*3600+1800, 0)
+	view := func(mixes int, lasts time.Duration) *directory.View {
+		v := viewOf(mixes, 0)
+		v.Expires = now.Add(lasts)
+		return v
+	}
+	rich, half, poor, poorer := view(10, time.Hour), view(5, time.Hour), view(4, time.Hour), view(1, time.Hour)
+	later := viewOf(10, 0)
+	later.Expires = now.Add(time.Hour)
+	expired, gone := view(10, 0), view(4, 0)
+	for i, test := range []struct {
+		views []*directory.View
+		want  *directory.View
+	}{
+		{[]*directory.View{rich}, rich},
+		{[]*directory.View{rich, later}, later},
+		{[]*directory.View{rich, half}, half},
+		{[]*directory.View{rich, poor}, rich},
+		{[]*directory.View{rich, poor, poorer}, rich},
+		{[]*directory.View{rich, half, poor}, rich},
+		{[]*directory.View{rich, poorer, poor, half}, half},
+		{[]*directory.View{poorer, poor, rich}, rich},
+		{[]*directory.View{expired, poor}, poor},
+		{[]*directory.View{rich, gone}, rich},
+		{[]*directory.View{expired, gone}, nil},
+	} {
+		require.Same(t, test.want, client.Preferred(now, test.views...), "case %d", i)
+	}
+	late := now.Add(2 * time.Hour) // when nobody in the rich view has a key any more
+	old, fresh := view(10, 10*time.Hour), view(4, 10*time.Hour)
+	for _, d := range fresh.Nodes {
+		d.Keys = append(d.Keys[1:], directory.EpochKey{Epoch: epoch + 2, Key: sphinx.PublicKey{9, 9}})
+	}
+	require.Same(t, fresh, client.Preferred(late, old, fresh))
+}
+
 func TestLoopsStartAndEndAtTheGateway(t *testing.T) {
 	for _, mixes := range []int{4, 10} {
 		view := viewOf(mixes, mixes)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -29,7 +30,7 @@ func at(n *nodetest.Network, c *client.Client) int {
 
 // TestLostGatewayIsMadeUpFor: a message that is under way when its client loses the gateway arrives whole, soon after.
 func TestLostGatewayIsMadeUpFor(t *testing.T) {
-	const cells = 1000
+	const cells = client.Window + 100
 	for _, test := range []struct {
 		name string
 		lose func(n *nodetest.Network, gateway int)
@@ -45,16 +46,17 @@ func TestLostGatewayIsMadeUpFor(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := nodetest.Start(t, nodetest.Config{Mixes: 12})
+				n := nodetest.Start(t, nodetest.Config{Mixes: 9})
 				c := n.Client("alice")
 				gateway := gatewayOf(t, n, c)
 				time.Sleep(time.Minute)
-				body, progress := text(1, cells*room), 0
-				done := request(soon(t), c, client.Message{To: "echo", Body: body, Progress: func(done, _ int) { progress = done }})
-				for progress < cells/4 {
+				var progress atomic.Int64
+				body := text(1, cells*room)
+				done := request(soon(t), c, client.Message{To: "echo", Body: body, Progress: func(done, _ int) { progress.Store(int64(done)) }})
+				for progress.Load() < cells/4 {
 					time.Sleep(nodetest.BatchDeadline / 3)
 				}
-				require.Less(t, progress, cells, "the message is still under way")
+				require.Less(t, progress.Load(), int64(cells), "the message is still under way")
 				lost := time.Now()
 				test.lose(n, gateway)
 				time.Sleep(test.soon - time.Since(lost))
@@ -91,6 +93,39 @@ func TestCellsLostWithTheGatewayAreSentAtOnce(t *testing.T) {
 		require.NoError(t, got.err)
 		require.Equal(t, text(1, 50*room), got.reply)
 		require.Less(t, time.Since(start), (5+7+1)*nodetest.BatchDeadline, "a part of a round trip, and another")
+	})
+}
+
+// TestLossesOfTheGatewayAreNotTheNetworks: a cell that was sent many times because gateways went away is given no more time
+// than one that was sent once.
+func TestLossesOfTheGatewayAreNotTheNetworks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hole switchable
+		n := nodetest.Start(t, nodetest.Config{Tap: hole.Tap})
+		c := n.Client("alice")
+		requireEcho(t, c, text(1, 20*room))
+		hole.set(func(f nodetest.Frame) []nodetest.Frame {
+			if betweenMixes(f) {
+				return nil
+			}
+			return []nodetest.Frame{f}
+		})
+		done := request(soon(t), c, client.Message{To: "echo"})
+		for range 8 {
+			for at(n, c) == -1 {
+				time.Sleep(time.Second / 10)
+			}
+			n.Cut("alice", n.Mixes[at(n, c)].Address)
+			synctest.Wait()
+		}
+		for at(n, c) == -1 {
+			time.Sleep(time.Second / 10)
+		}
+		time.Sleep(2 * nodetest.BatchDeadline) // the last one is lost in the network
+		hole.set(nil)
+		start := time.Now()
+		require.NoError(t, (<-done).err)
+		require.Less(t, time.Since(start), 3*time.Second)
 	})
 }
 
@@ -184,6 +219,30 @@ func TestGatewayThatFallsSilentIsReplaced(t *testing.T) {
 	})
 }
 
+// TestGatewayIsKeptThatADirectoryForgets for a moment, as one does that starts anew: the mix registers again.
+func TestGatewayIsKeptThatADirectoryForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) {
+			if cfg.Refresh = time.Second; i == 0 {
+				cfg.Refresh = 12 * time.Second
+			}
+		}})
+		c := n.Client("alice")
+		for at(n, c) != 0 {
+			c.Close()
+			c = n.Client("alice")
+		}
+		for range 12 {
+			n.StopDirectory()
+			n.ForgetNodes()
+			n.StartDirectory()
+			time.Sleep(90 * time.Second)
+			require.Equal(t, 0, at(n, c))
+			requireEcho(t, c, text(1, 2*room))
+		}
+	})
+}
+
 // TestGatewayThatLeavesIsLeft: a mix that takes itself out of the directory is waited for by nobody, and no message is
 // lost.
 func TestGatewayThatLeavesIsLeft(t *testing.T) {
@@ -231,10 +290,50 @@ func TestForgetfulDirectoryDoesNoHarm(t *testing.T) {
 			if len(view.Nodes) < 3 {
 				poor++
 			}
-			requireEcho(t, c, text(1, 10*room))
+			requireEcho(t, c, text(1, 3*room))
 			require.Equal(t, gateway, at(n, c))
 		}
 		require.Greater(t, poor, 5)
+	})
+}
+
+// TestRunningRequestsWaitForTheNetwork: the one mix that offers a service leaves while a message to it is under way, for
+// longer than clients remember it, and comes back. New messages are refused meanwhile.
+func TestRunningRequestsWaitForTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{
+			Views: func(cfg *directory.ServerConfig) { cfg.Lifetime = 4 * time.Minute },
+			Node: func(i int, cfg *node.Config) {
+				if i == 0 {
+					cfg.Handlers["here"] = exit.NewEcho(cfg.Network.Params)
+				}
+			},
+		})
+		c := n.Client("alice")
+		body := text(1, 100*room)
+		done := request(t.Context(), c, client.Message{To: "here", Body: body})
+		short, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+		defer cancel()
+		given := request(short, c, client.Message{To: "here", Body: body})
+		time.Sleep(2 * nodetest.BatchDeadline)
+		go n.Mixes[0].Drain(short)
+		time.Sleep(2 * nodetest.BatchDeadline)
+		n.Stop(0)
+		got := <-given
+		require.ErrorIs(t, got.err, context.DeadlineExceeded)
+		require.ErrorIs(t, got.err, client.ErrNoService)
+		require.ErrorContains(t, got.err, `"here"`)
+		_, err := c.Request(soon(t), client.Message{To: "here"})
+		require.ErrorIs(t, err, client.ErrNoService)
+		requireEcho(t, c, []byte("other services are there"))
+
+		require.Empty(t, done)
+		back := time.Now()
+		n.Start(0)
+		got = <-done
+		require.NoError(t, got.err)
+		require.True(t, string(body) == string(got.reply), "the reply is another than the message")
+		require.Less(t, time.Since(back), 5*time.Minute)
 	})
 }
 
@@ -243,7 +342,7 @@ func TestLastOfferIsNotTheGateway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) {
 			if i < 2 {
-				cfg.Handlers[fmt.Sprint("only here ", i)[:4]+fmt.Sprint(i)] = exit.NewEcho(cfg.Network.Params)
+				cfg.Handlers[fmt.Sprint("only", i)] = exit.NewEcho(cfg.Network.Params)
 			}
 		}})
 		for range 30 {
@@ -294,6 +393,7 @@ func TestCloseWaitsForNobody(t *testing.T) {
 			near, _ := net.Pipe()
 			return near, nil
 		}},
+		{"nobody reads on", nil},
 	} {
 		for _, after := range []time.Duration{0, time.Second, 4 * time.Second, time.Hour} {
 			t.Run(fmt.Sprintf("%s, %v", test.name, after), func(t *testing.T) {
@@ -305,10 +405,14 @@ func TestCloseWaitsForNobody(t *testing.T) {
 						Directory: n.Directory(),
 						Cover:     client.Cover{Loops: 0.1},
 						Dial: func(ctx context.Context, address string) (net.Conn, error) {
-							if lost.Load() {
+							switch {
+							case !lost.Load():
+								return dial(ctx, address)
+							case test.dial != nil:
 								return test.dial(ctx, address)
 							}
-							return dial(ctx, address)
+							conn, err := dial(ctx, address)
+							return &stubborn{Conn: conn, closed: make(chan struct{})}, err
 						},
 					})
 					require.NoError(t, err)
@@ -326,6 +430,27 @@ func TestCloseWaitsForNobody(t *testing.T) {
 			})
 		}
 	}
+}
+
+// stubborn is a connection that takes a TLS client's two writes of the handshake, and not another byte.
+type stubborn struct {
+	net.Conn
+	writes atomic.Int64
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *stubborn) Write(p []byte) (int, error) {
+	if s.writes.Add(1) <= 2 {
+		return s.Conn.Write(p)
+	}
+	<-s.closed
+	return 0, io.ErrClosedPipe
+}
+
+func (s *stubborn) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return s.Conn.Close()
 }
 
 func TestViaIsKept(t *testing.T) {

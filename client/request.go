@@ -26,9 +26,11 @@ type Message struct {
 	To   string // the service
 	Body []byte // at most MaxMessage bytes; not changed, and not to be changed meanwhile
 
-	// Routed, if not nil, is called with the two paths of the first packet, each time that this one is sent.
+	// What follows may be nil, and is called by the goroutine that called Request, before that returns.
+
+	// Routed is told the two paths of the first cell, each time that this one is sent.
 	Routed func(out, back []directory.NodeID)
-	// Progress, if not nil, is called after each answer with how many cells have been answered, of how many.
+	// Progress is told after each answer how many cells have been answered, of how many.
 	Progress func(done, total int)
 }
 
@@ -84,7 +86,8 @@ type request struct {
 	fresh    int              // the first cell that was never sent
 	waiting  map[int]*attempt // cells that were sent and not answered, by sequence: the last time that each was sent
 	overdue  []int            // those of them that are to be sent again now; some may have been answered since
-	obstacle error            // why the last cell could not be sent; nil where it could
+	obstacle error            // why a cell could not be sent; nil once an answer has come
+	resume   time.Time        // when to try whether the obstacle has gone; nothing is sent before
 }
 
 // attempt is one time that a cell was sent.
@@ -108,7 +111,7 @@ type event struct {
 // errLost says that an answer would come to a mailbox that is no more.
 var errLost = errors.New("client: lost with its gateway")
 
-// obstaclePause is how long a cell waits that cannot be sent, because the network has no path for it.
+// obstaclePause is how long a request waits that the network has no path for.
 const obstaclePause = time.Second
 
 // run sends cells and takes answers until all are here.
@@ -118,7 +121,7 @@ func (c *Client) run(ctx context.Context, r *request) ([]byte, error) {
 	for r.answered < r.total {
 		var jobs chan<- job
 		next := r.next()
-		if next != nil {
+		if next != nil && !time.Now().Before(r.resume) {
 			jobs = c.jobs
 		}
 		select {
@@ -222,8 +225,7 @@ func (r *request) accept(events []event) (again bool) {
 			again = true
 			e.attempt.failed, e.attempt.due = true, time.Now()
 			if e.failed != errLost {
-				r.obstacle = e.failed
-				e.attempt.due = e.attempt.due.Add(obstaclePause)
+				r.obstacle, r.resume = e.failed, time.Now().Add(obstaclePause)
 			}
 		case r.answers[index] == nil: // else it was sent twice
 			r.obstacle = nil

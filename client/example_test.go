@@ -1,0 +1,38 @@
+package client_test
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"log"
+	"time"
+
+	"sphinxmix.example/client"
+	"sphinxmix.example/node/directory"
+)
+
+// A client needs the address of a network's directory and the key by which to believe it; 'mixnet up' writes both into a
+// file. This example is not run, since it would have to find a network.
+func Example() {
+	key, err := hex.DecodeString("e2a6…") // 32 bytes
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, err := client.New(ctx, client.Config{
+		Directory: &directory.Client{URLs: []string{"http://127.0.0.1:7000"}, Key: key},
+		Cover:     client.Cover{Loops: 0.1, Drops: 0.1}, // a packet every five seconds that says nothing
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	reply, err := c.Request(ctx, client.Message{To: "echo", Body: []byte("hello, mixnet")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", reply)
+	fmt.Printf("%d of %d loops were lost\n", c.Cover().LoopsLost, c.Cover().LoopsSent)
+}
