@@ -26,8 +26,12 @@ type Network struct {
 // The limits of a Network.
 const (
 	MaxEpoch     = 7 * 24 * time.Hour
-	MaxMeanDelay = MaxDelay / 8 // so that hardly any delay is cut off: one in 2981
+	MaxMeanDelay = MaxDelay / 10 // so that a routing block can ask for the longest delay of any network
 )
+
+// LongestDelay returns 10 times MeanDelay, which is at most MaxDelay. One in 22,000 delays would exceed it: makers of
+// packets draw no longer ones, and mixes hold none longer. Zero where MeanDelay is.
+func (n Network) LongestDelay() time.Duration { return 10 * n.MeanDelay }
 
 // EpochAt returns the number of the epoch that t is in; times before 1970 are in epoch 0.
 func (n Network) EpochAt(t time.Time) uint64 {

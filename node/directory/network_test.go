@@ -84,6 +84,24 @@ func TestImpossibleNetworksAreRefused(t *testing.T) {
 	}
 }
 
+// A routing block can carry every delay that a maker of packets may draw, however long the network's delays are.
+func TestTheLongestDelayOfEachNetworkCanBeAskedFor(t *testing.T) {
+	for mean, want := range map[time.Duration]time.Duration{
+		0:                                        0,
+		time.Millisecond:                         10 * time.Millisecond,
+		50 * time.Millisecond:                    500 * time.Millisecond,
+		MaxMeanDelay.Truncate(time.Millisecond): 65530 * time.Millisecond,
+	} {
+		n := network
+		n.MeanDelay = mean
+		require.NoError(t, n.Validate())
+		require.Equal(t, want, n.LongestDelay())
+		asked, ok := ParseRoute(Route{Delay: n.LongestDelay()}.Address())
+		require.True(t, ok)
+		require.Equal(t, want, asked.Delay)
+	}
+}
+
 // A network comes back from a view as the directory was told it.
 func TestViewCarriesTheWholeNetwork(t *testing.T) {
 	header := headerOf(1)
