@@ -29,7 +29,7 @@ func TestMixOnAFullDiskRefusesPackets(t *testing.T) {
 	n := install(t, 5)
 	_, mixes := n.startAll(t)
 	via := strings.Join([]string{n.nodes[1].id, n.nodes[0].id, n.nodes[2].id}, ",")
-	succeeds(t, n.access("ping", "-n", "1", "--timeout", "5s", "--via", via)...)
+	succeeds(t, n.access("ping", "-n", "1", "--timeout", "2s", "--via", via)...)
 	before := tags(t, n.nodes[0])
 
 	fillDisk(t, mixes[0])
@@ -52,7 +52,7 @@ func TestMixOnAFullDiskRefusesPackets(t *testing.T) {
 	start(t, "node", "--config", n.nodes[0].config).says(t, "the mix runs")
 	n.awaitMixes(t, n.nodes[0], 5)
 	require.GreaterOrEqual(t, tags(t, n.nodes[0]), before, "it knows what it has opened")
-	succeeds(t, n.access("ping", "-n", "1", "--timeout", "5s", "--via", via)...)
+	succeeds(t, n.access("ping", "-n", "1", "--timeout", "2s", "--via", via)...)
 }
 
 // TestDirectoryOnAFullDiskGoesOn with what it has: it says no to a new mix, and why, until there is space.
@@ -65,7 +65,7 @@ func TestDirectoryOnAFullDiskGoesOn(t *testing.T) {
 	mix := start(t, "node", "--config", late.config)
 	mix.says(t, "the directory does not take this node")
 	require.NotContains(t, listing(t, n), late.id)
-	succeeds(t, n.access("ping", "-n", "1", "--timeout", "5s")...)
+	succeeds(t, n.access("ping", "-n", "1", "--timeout", "2s")...)
 
 	freeDisk(t, server)
 	mix.says(t, "registered with the directory")

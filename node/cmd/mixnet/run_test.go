@@ -59,7 +59,7 @@ func TestFromNothingToANetwork(t *testing.T) {
 	start(t, "node", "--config", n.nodes[0].config).says(t, "the mix runs")
 	n.awaitMixes(t, n.nodes[0], 4)
 	require.Equal(t, before, tags(t, n.nodes[0]), "it goes on with its keys, and knows what they have opened")
-	succeeds(t, n.access("ping", "-n", "1", "--timeout", "5s", "--via", via)...)
+	succeeds(t, n.access("ping", "-n", "1", "--timeout", "2s", "--via", via)...)
 }
 
 // requireNoStranger: logs name no address but those of the network's own parts.
