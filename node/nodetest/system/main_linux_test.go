@@ -16,8 +16,11 @@ import (
 // clientVariable is set in the environment of a process that is to be a client, and not to run tests.
 const clientVariable = "SYSTEM_CLIENT"
 
-// long says that the tests may take their time.
-var long = os.Getenv("SYSTEM_LONG") != ""
+// longVariable is set in the environment where the tests may take their time.
+const longVariable = "SYSTEM_LONG"
+
+// long says that the tests are to do more.
+var long = os.Getenv(longVariable) != "" && !instrumented
 
 // mixnet is the program, as TestMain has built it.
 var mixnet string
@@ -57,8 +60,8 @@ func left() string {
 	switch {
 	case testing.Short():
 		return "takes minutes"
-	case instrumented && !long:
-		return "takes too long under the race detector: set SYSTEM_LONG=1"
+	case instrumented && os.Getenv(longVariable) == "":
+		return "takes too long under the race detector: set " + longVariable + "=1"
 	}
 	return ""
 }

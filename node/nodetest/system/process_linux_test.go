@@ -42,6 +42,11 @@ func newProcess(t *testing.T, name, folder string) *process {
 	p := &process{t: t, name: name, log: filepath.Join(folder, name+".log")}
 	t.Cleanup(func() {
 		p.kill()
+		for _, fault := range []string{"DATA RACE", "panic: ", "fatal error: "} {
+			if at := strings.Index(p.said(1<<30), fault); at >= 0 {
+				t.Errorf("%s has a fault:\n%.4000s", name, p.said(1 << 30)[at:])
+			}
+		}
 		if t.Failed() && p.said(10) != "" {
 			t.Logf("%s said last:\n%s", name, p.said(2048))
 		}

@@ -58,7 +58,9 @@ func TestNodeLeavesWithoutLoss(t *testing.T) {
 	c := n.counts()
 	c.Add(last.Counts)
 	cells := uint64(before.Cells + after.Cells)
-	t.Logf("cells were served %d times for %d that were sent; dropped by the one that left: %v; by all: %v", c.Served, cells, last.Dropped, c.Dropped)
+	t.Logf("cells were served %d times for %d that were sent; dropped: %v", c.Served, cells, c.Dropped)
+	delete(c.Dropped, node.DropNoClient) // a client that leaves its gateway in time asks again for the replies under way
+	require.Empty(t, c.Dropped)
 }
 
 // TestSecondSignalEndsANodeAtOnce, with a status that says so, as long as the first has not ended it.
