@@ -105,8 +105,8 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		jobs:   make(chan job),
 		news:   make(chan struct{}, 1),
 		book:   book{expected: make(map[sphinx.MessageID]*expectation)},
-		trips:  trips{asked: askedFor(2*cfg.Hops-1, view.MeanDelay)},
-		loops:  trips{asked: askedFor(loopHops(cfg.Hops, view.MaxHops)-1, view.MeanDelay)},
+		trips:  trips{delays: delaysOf(2*cfg.Hops+1, view.MeanDelay)},
+		loops:  trips{delays: delaysOf(loopHops(cfg.Hops, view.MaxHops), view.MeanDelay)},
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	first, err := c.firstSession(ctx)

@@ -182,8 +182,8 @@ func requireNoPattern(t *testing.T, packets []nodetest.Frame) {
 	}
 }
 
-// TestCoverIsDelayedLikeMessages: the mixes on its way are asked to hold it for as long on average, three of them for a
-// loop of four hops, two for a drop of three.
+// TestCoverIsDelayedLikeMessages: the mixes on its way hold it for as long on average, four of them for a loop of four hops,
+// and for a drop of three the two before the last.
 func TestCoverIsDelayedLikeMessages(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -191,7 +191,7 @@ func TestCoverIsDelayedLikeMessages(t *testing.T) {
 		delays float64
 		last   func(f nodetest.Frame, gateway string) bool // whether it is the last of a packet's frames
 	}{
-		{"loops", client.Cover{Loops: 1}, 3, func(f nodetest.Frame, _ string) bool { return f.Kind == link.Reply }},
+		{"loops", client.Cover{Loops: 1}, 4, func(f nodetest.Frame, _ string) bool { return f.Kind == link.Reply }},
 		{"drops", client.Cover{Drops: 1}, 2, func(f nodetest.Frame, gateway string) bool {
 			return f.Kind == link.Packet && f.From != "alice" && f.From != gateway
 		}},
@@ -204,7 +204,7 @@ func TestCoverIsDelayedLikeMessages(t *testing.T) {
 					Tap:     wire.Tap,
 					Client:  withCover(test.cover.Loops, test.cover.Drops),
 					Node: func(_ int, cfg *node.Config) {
-						cfg.Mix.Strategy, cfg.Mix.MaxDelay = "poisson", directory.MaxDelay
+						cfg.Mix.Strategy = "poisson"
 					},
 				})
 				c := n.Client("alice")
@@ -269,7 +269,7 @@ func TestLoopsThatTakeLongAreNotLost(t *testing.T) {
 			Network: directory.Network{MeanDelay: 5 * time.Second},
 			Client:  withCover(0.2, 0),
 			Node: func(_ int, cfg *node.Config) {
-				cfg.Mix.Strategy, cfg.Mix.MaxDelay, cfg.Refresh = "poisson", directory.MaxDelay, time.Minute
+				cfg.Mix.Strategy, cfg.Refresh = "poisson", time.Minute
 			},
 		})
 		c := n.Client("alice")

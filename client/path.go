@@ -167,7 +167,7 @@ func (ch *chart) hops(path []*directory.Descriptor) []sphinx.Hop {
 		key, _ := mix.Key(ch.epoch)
 		r := directory.Route{Node: mix.ID(), Epoch: ch.epochByte()}
 		if ch.view.MeanDelay > 0 {
-			r.Delay = exponential(ch.view.MeanDelay, directory.MaxDelay)
+			r.Delay = exponential(ch.view.MeanDelay, ch.view.LongestDelay())
 		}
 		hops[i] = sphinx.Hop{Address: r.Address(), Key: key}
 	}

@@ -152,6 +152,7 @@ func TestDelaysAreExponential(t *testing.T) {
 			route, _ := directory.ParseRoute(hop.Address)
 			sum += route.Delay.Seconds()
 			seen[route.Delay]++
+			require.LessOrEqual(t, route.Delay, view.LongestDelay())
 			if route.Delay.Seconds() < 2*math.Ln2 {
 				below++
 			}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How long a cell may wait for its answer before it is sent again, beside what senders themselves ask mixes for. The first
+// How long a cell may wait for its answer before it is sent again, beside the delays that their network wants. The first
 // time must be longer than a round trip through mixes that hold packets for seconds, or a patient network is flooded.
 const (
 	firstTimeout = 15 * time.Second // while no round trip was measured
@@ -17,27 +17,28 @@ const (
 // trips is what is known of the network's round trips. Each SURB is used once, so it is always clear which packet an
 // answer is for, and every answer is measured.
 type trips struct {
-	asked asked // never changed
+	delays delays // never changed
 
 	mu      sync.Mutex
 	average time.Duration // smoothed; guarded by mu
 	varying time.Duration // its smoothed deviation; guarded by mu
 }
 
-// asked is what the delays that a packet and its reply ask mixes for add up to.
-type asked struct {
+// delays is what mixes hold a packet and its reply for in all, since senders ask for it or mixes add it at the last hop: on
+// the way there, before the reply, and on the way back, one more than there are hops.
+type delays struct {
 	mean   time.Duration
 	beyond time.Duration // the mean, in 999 of 1000 cases or more
 }
 
-// askedFor returns that for so many exponentially distributed delays of one mean. Their sum has the gamma distribution; it
+// delaysOf returns that for so many exponentially distributed delays of one mean. Their sum has the gamma distribution; it
 // exceeds its mean by more than six times its deviation in one of 1,100 cases for a single delay, and more seldom for more.
-func askedFor(delays int, mean time.Duration) asked {
-	return asked{time.Duration(delays) * mean, time.Duration(6 * math.Sqrt(float64(delays)) * float64(mean))}
+func delaysOf(count int, mean time.Duration) delays {
+	return delays{time.Duration(count) * mean, time.Duration(6 * math.Sqrt(float64(count)) * float64(mean))}
 }
 
 // limit is the longest time that a cell may wait.
-func (t *trips) limit() time.Duration { return maxTimeout + t.asked.mean + t.asked.beyond }
+func (t *trips) limit() time.Duration { return maxTimeout + t.delays.mean + t.delays.beyond }
 
 // measure takes one round trip into account, as RFC 6298 §2 does.
 func (t *trips) measure(trip time.Duration) {
@@ -57,9 +58,9 @@ func (t *trips) timeout() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.average == 0 {
-		return firstTimeout + t.asked.mean + t.asked.beyond
+		return firstTimeout + t.delays.mean + t.delays.beyond
 	}
-	return min(t.average+max(minTimeout, t.average/4, 4*t.varying, t.asked.beyond), t.limit())
+	return min(t.average+max(minTimeout, t.average/4, 4*t.varying, t.delays.beyond), t.limit())
 }
 
 // backedOff is timeout, doubled for each time that the cell was sent before and not answered in time.
