@@ -118,17 +118,11 @@ var senders = []struct {
 		}
 		return links
 	}},
-	{"listed mixes on one host, and a client there", 4, func(_ *testing.T, n *nodetest.Network) (links []*link.Conn) {
+	{"listed mixes on one host, and a client there", 2, func(_ *testing.T, n *nodetest.Network) (links []*link.Conn) {
 		for i := range 3 {
 			links = append(links, n.Link("alice", n.Mixes[1+i].Identity, 0), n.Link("alice", n.Mixes[1+i].Identity, 0))
 		}
 		return append(links, n.Link("alice", nil, 0))
-	}},
-	{"one listed mix on many hosts", 1, func(_ *testing.T, n *nodetest.Network) (links []*link.Conn) {
-		for i := range 2 * batchSize {
-			links = append(links, n.Link(fmt.Sprint("host", i), n.Mixes[1].Identity, 0))
-		}
-		return links
 	}},
 	{"hosts in one IPv6 network", 1, func(_ *testing.T, n *nodetest.Network) (links []*link.Conn) {
 		for i := range 2 * batchSize {

@@ -21,7 +21,7 @@ const (
 	DropReplayStore              // sphinx.ErrReplayStore
 	DropRouting                  // sphinx.ErrRouting
 	DropPayload                  // sphinx.ErrPayload
-	DropSender                   // a reply of a service, for whom the node holds as much already as for anyone
+	DropSender                   // the mix is full, and most of what it holds is of that packet's sender
 	DropNextHop                  // to a mix that the view does not list, or to this one
 	DropPeerQueue                // more than fits is waiting for that mix, or in the node
 	DropPeer                     // that mix went away with the packet queued or on its way
@@ -65,6 +65,7 @@ func dropOf(err error) Drop {
 
 type counters struct {
 	received, sent, served, delivered   atomic.Uint64
+	opened                              atomic.Uint64
 	batches                             atomic.Uint64
 	covered                             atomic.Uint64
 	loopsSent, loopsReturned, loopsLost atomic.Uint64

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
@@ -103,26 +104,30 @@ func (l *loops) giveUp(now time.Time) (lost uint64) {
 	return lost
 }
 
-// cover makes the node's own traffic until ctx ends.
+// cover makes the node's own traffic until ctx ends. Its two processes together are one, each of whose packets is a loop
+// with the probability that the rates give.
 func (n *Node) cover(ctx context.Context) error {
-	if !n.cfg.Cover.on() {
+	rate := n.cfg.Cover.Loops + n.cfg.Cover.Drops
+	if rate == 0 {
 		return nil
 	}
-	own := newSender("this mix")
-	loop, drop := time.NewTimer(gap(n.cfg.Cover.Loops)), time.NewTimer(gap(n.cfg.Cover.Drops))
-	defer loop.Stop()
-	defer drop.Stop()
+	mean := time.Duration(min(float64(time.Second)/rate, float64(longestGap)))
+	own := &sender{name: "this mix"}
+	next := time.NewTimer(gap(mean))
+	defer next.Stop()
 	late := time.NewTicker(time.Second)
 	defer late.Stop()
 	for {
-		var err error
 		select {
-		case <-loop.C:
-			loop.Reset(gap(n.cfg.Cover.Loops))
-			err = n.sendLoop(ctx, own)
-		case <-drop.C:
-			drop.Reset(gap(n.cfg.Cover.Drops))
-			err = n.sendDrop(ctx, own)
+		case <-next.C:
+			next.Reset(gap(mean))
+			send := n.sendDrop
+			if fraction()*rate < n.cfg.Cover.Loops {
+				send = n.sendLoop
+			}
+			if err := send(ctx, own); err != nil && !errors.Is(err, errFewMixes) {
+				return err
+			}
 		case now := <-late.C:
 			n.counts.loopsLost.Add(n.loops.giveUp(now))
 		case <-n.leave:
@@ -130,26 +135,29 @@ func (n *Node) cover(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if err != nil && !errors.Is(err, errFewMixes) {
-			return err
-		}
 	}
 }
 
 // errFewMixes says that cover must wait until there is a network to go through.
 var errFewMixes = errors.New("node: too few mixes for cover")
 
-// gap draws the time until the next event of a Poisson process of that rate per second.
-func gap(rate float64) time.Duration {
-	if rate == 0 {
-		return 365 * 24 * time.Hour
-	}
-	mean := time.Duration(float64(time.Second) / rate)
+// longestGap is longer than any node runs, and short enough to be computed with.
+const longestGap = 10 * 365 * 24 * time.Hour
+
+// gap draws the time until the next event of a Poisson process whose events are so far apart on average.
+func gap(mean time.Duration) time.Duration {
 	drawn, err := mix.Exponential(rand.Reader, mean, 20*mean)
 	if err != nil {
 		return mean // no randomness: the mix holds everything back anyway
 	}
 	return drawn
+}
+
+// fraction draws a number from 0 to 1.
+func fraction() float64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return float64(binary.BigEndian.Uint64(b[:])>>11) / (1 << 53)
 }
 
 func (n *Node) sendLoop(ctx context.Context, own *sender) error {
@@ -220,11 +228,17 @@ func (n *Node) coverPath(count int) ([]sphinx.Hop, error) {
 
 // route is the routing block of a hop, with a delay as the network's clients draw it.
 func (n *Node) route(id directory.NodeID, epoch uint64) sphinx.Address {
-	r := directory.Route{Node: id, Epoch: byte(epoch)}
-	if mean := n.cfg.Network.MeanDelay; mean > 0 {
-		if delay, err := mix.Exponential(rand.Reader, mean, directory.MaxDelay); err == nil {
-			r.Delay = delay
-		}
+	return directory.Route{Node: id, Epoch: byte(epoch), Delay: n.drawDelay()}.Address()
+}
+
+// drawDelay draws a delay as the network's clients do: none in a network without.
+func (n *Node) drawDelay() time.Duration {
+	if n.cfg.Network.MeanDelay == 0 {
+		return 0
 	}
-	return r.Address()
+	delay, err := mix.Exponential(rand.Reader, n.cfg.Network.MeanDelay, n.cfg.Network.LongestDelay())
+	if err != nil {
+		return n.cfg.Network.MeanDelay // no randomness: the mix holds everything back anyway
+	}
+	return delay
 }

@@ -72,7 +72,7 @@ func TestLostLoopsShow(t *testing.T) {
 	})
 }
 
-// TestCoverIsLikeAllOtherTraffic: frames of one kind, size and epoch, and padding on links that are idle.
+// TestCoverIsLikeAllOtherTraffic: frames of one kind and one epoch. That they are of one size is package link's part.
 func TestCoverIsLikeAllOtherTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var frames, strange atomic.Int64
@@ -91,6 +91,27 @@ func TestCoverIsLikeAllOtherTraffic(t *testing.T) {
 		sleep(time.Minute)
 		require.Greater(t, frames.Load(), int64(1000))
 		require.Zero(t, strange.Load())
+	})
+}
+
+// TestIdleLinksCarryPadding where there is cover, and end where there is none.
+func TestIdleLinksCarryPadding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			cover node.Cover
+			least int
+		}{{node.Cover{}, 0}, {node.Cover{Drops: 1e-9}, 30}} {
+			n := nodetest.Start(t, nodetest.Config{Mixes: 2, Node: func(_ int, cfg *node.Config) { cfg.Cover = c.cover }})
+			send(t, n.Link("alice", nil, 0), wrap(t, n, "nobody", "", 0, 1))
+			sleep(10 * time.Second)
+			before := n.Written("mix0", "mix1:4000")
+			sleep(time.Minute)
+			frames := (n.Written("mix0", "mix1:4000") - before) / n.Params.PacketSize()
+			require.GreaterOrEqual(t, frames, c.least)
+			require.LessOrEqual(t, frames, 4*c.least)
+			n.Stop(0)
+			n.Stop(1)
+		}
 	})
 }
 
@@ -144,10 +165,17 @@ func TestDrainEndsWithItsContext(t *testing.T) {
 func TestPoissonMixHeedsDelays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		box := &inbox{}
+		var passed []time.Time // when packets went from mix0 to mix1
 		n := nodetest.Start(t, nodetest.Config{
 			Mixes:   3,
 			Network: directory.Network{MeanDelay: time.Second},
 			Node:    withInbox(box, func(cfg *node.Config) { cfg.Mix = mix.Config{Strategy: "poisson"} }),
+			Tap: func(f nodetest.Frame) []nodetest.Frame {
+				if f.From == "mix0" {
+					passed = append(passed, time.Now())
+				}
+				return []nodetest.Frame{f}
+			},
 		})
 		alice := n.Link("alice", nil, 0)
 		start := time.Now()
@@ -158,10 +186,14 @@ func TestPoissonMixHeedsDelays(t *testing.T) {
 			require.NoError(t, err)
 			send(t, alice, packet)
 		}
-		sleep(4 * time.Second)
-		require.Equal(t, []string{"b", "c", "a"}, box.messages)
-		for i, when := range box.times {
+		sleep(time.Minute)
+		require.Len(t, passed, 3)
+		for i, when := range passed {
 			require.Equal(t, time.Duration(i+1)*time.Second, when.Sub(start))
+		}
+		require.Equal(t, []string{"a", "b", "c"}, box.sorted())
+		for _, when := range box.times {
+			require.NotContains(t, passed, when, "the last hop mixes too")
 		}
 	})
 }

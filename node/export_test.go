@@ -2,13 +2,13 @@ package node
 
 import "sphinxmix.example/node/keyring"
 
-// How many packets a node keeps at most: for one peer or for the services, for one client, in the batch, and of one
-// sender. And how many bytes all take.
+// How many packets a node keeps at most: for one peer or for the services, for one client, in the batch, and there of one
+// sender, if packets are small. And how many bytes all take.
 const (
 	OutQueue    = outQueue
 	ClientQueue = clientQueue
-	MaxHeld     = maxHeld
-	SenderShare = senderShare
+	MaxHeld     = mostHeld
+	SenderShare = mostHeld / 4
 	MaxMemory   = maxMemory
 )
 

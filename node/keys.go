@@ -125,13 +125,16 @@ func (n *Node) closeKeys() {
 	}
 }
 
-// commit stores the tags of all packets that have been opened, so that none of them can come again whatever happens. What
-// was opened with a key whose tags cannot be stored must not leave.
-func (n *Node) commit() {
-	for _, k := range *n.keys.Load() {
-		if k.failed.Load() {
+// commit stores the tags of the packets that are to leave, and of all others that were opened with their keys, so that none
+// of them can come again whatever happens. What was opened with a key whose tags cannot be stored must not leave.
+func (n *Node) commit(out []*packet) {
+	var done keys // these are nearly always one, and not always among the ring's: an epoch may just have ended
+	for _, p := range out {
+		k := p.key
+		if k == nil || slices.Contains(done, k) || k.failed.Load() {
 			continue
 		}
+		done = append(done, k)
 		if err := k.Commit(); err != nil {
 			k.failed.Store(true)
 			n.refuseAll(k, err)
@@ -142,6 +145,6 @@ func (n *Node) commit() {
 // refuseAll tells the operator, once, that a key opens nothing any more. The next epoch has another.
 func (n *Node) refuseAll(k *key, err error) {
 	if !k.refusing.Swap(true) {
-		n.cfg.Log.Error("no room for replay tags: every packet for this epoch's key is refused from now on", "epoch", k.Number, "error", err)
+		n.cfg.Log.Error("replay tags cannot be kept: every packet for this epoch's key is refused from now on", "epoch", k.Number, "error", err)
 	}
 }

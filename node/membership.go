@@ -99,7 +99,7 @@ func (n *Node) nextVersion(now time.Time) uint64 {
 	return n.version
 }
 
-// Drain takes the node out of the directory and waits until it holds no packet, and has been sent none for as long as
+// Drain takes the node out of the directory and waits until it holds no packet, and has opened none for as long as
 // other nodes take to notice, or until ctx ends. Run goes on meanwhile, and is to be ended after it. The error says what
 // is left undone.
 func (n *Node) Drain(ctx context.Context) error {
@@ -118,15 +118,15 @@ func (n *Node) Drain(ctx context.Context) error {
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	received, since := n.counts.received.Load(), time.Now()
+	opened, since := n.counts.opened.Load(), time.Now()
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if now := n.counts.received.Load(); now != received {
-			received, since = now, time.Now()
+		if now := n.counts.opened.Load(); now != opened {
+			opened, since = now, time.Now()
 		}
 		if time.Since(since) >= 2*n.cfg.Refresh && n.waiting() <= 0 {
 			return failed

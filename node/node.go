@@ -121,7 +121,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Mix.Rand = c.Random
 	}
 	if c.Mix.Strategy == "poisson" {
-		c.Mix.MaxDelay = cmp.Or(c.Mix.MaxDelay, directory.MaxDelay) // that of the makers of packets: a lower one would show
+		c.Mix.MaxDelay = cmp.Or(c.Mix.MaxDelay, c.Network.LongestDelay()) // that of the makers of packets: a lower one would show
 	}
 	c.MaxTags = cmp.Or(c.MaxTags, 1<<22)
 	c.Refresh = cmp.Or(c.Refresh, min(10*time.Second, c.Network.Epoch/4))
@@ -148,15 +148,17 @@ type Node struct {
 	leaving     atomic.Bool
 	leave, left chan struct{} // closed when the node is to be registered no more, and when it will not be
 
-	inbound chan *packet // as they came
-	opened  chan *packet // unwrapped, not yet mixed
-	exits   chan *packet // for a service of this node
-	free    sync.Pool    // of *packet
-	live    atomic.Int64 // packets that are not in free
-	senders senders
-	boxes   mailboxes
-	loops   loops
-	peers   atomic.Pointer[[]*peer] // for Stats alone
+	maxHeld  int                   // packets in the batch
+	strategy mix.Strategy[*packet] // belongs to the mixing goroutine
+	inbound  chan *packet          // as they came
+	opened   chan *packet          // unwrapped, not yet mixed
+	exits    chan *packet          // for a service of this node
+	free     sync.Pool             // of *packet
+	live     atomic.Int64          // packets that are not in free
+	senders  senders
+	boxes    mailboxes
+	loops    loops
+	peers    atomic.Pointer[[]*peer] // for Stats alone
 
 	counts  counters
 	history history
@@ -169,12 +171,12 @@ const (
 	openedQueue  = 2048 // what comes meanwhile goes on being opened while a batch's tags are written to disk
 	outQueue     = 1 << 14
 	clientQueue  = 1024 // twice what a client waits for at once
-	maxHeld      = 1 << 14
-	senderShare  = maxHeld / 4 // what one sender has in the node, from its link to the end of its batch
-	maxUnwrap    = 64          // packets in one UnwrapBatch
+	maxUnwrap    = 64   // packets in one UnwrapBatch
 
-	// maxMemory is the size in bytes of all packets in the node, wherever they wait.
+	// maxMemory is the size in bytes of all packets in the node, wherever they wait. Those in the batch may take half of it,
+	// and be no more than mostHeld.
 	maxMemory = 256 << 20
+	mostHeld  = 1 << 15
 )
 
 // New returns a node, with the keys that Config.KeyDir keeps or new ones.
@@ -191,7 +193,7 @@ func New(cfg Config) (*Node, error) {
 		inbound: make(chan *packet, inboundQueue),
 		opened:  make(chan *packet, openedQueue),
 		exits:   make(chan *packet, outQueue),
-		senders: senders{known: make(map[string]*sender)},
+		maxHeld: min(mostHeld, maxMemory/2/cfg.Network.PacketSize()),
 		boxes:   mailboxes{open: make(map[string]chan *packet)},
 		loops:   loops{pending: make(map[loopID]time.Time)},
 
@@ -201,8 +203,9 @@ func New(cfg Config) (*Node, error) {
 		leave:       make(chan struct{}),
 		left:        make(chan struct{}),
 	}
+	n.senders = senders{known: make(map[string]*sender), share: n.maxHeld / 4} // what one sender has here that is no mix
 	n.free.New = func() any { return &packet{bytes: make([]byte, cfg.Network.PacketSize())} }
-	if _, err := mix.New[*packet](cfg.Mix); err != nil {
+	if n.strategy, err = mix.New[*packet](cfg.Mix); err != nil {
 		return nil, fmt.Errorf("node: Config.Mix: %w", err)
 	}
 	n.ring, err = keyring.Open(keyring.Config{

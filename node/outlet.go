@@ -17,31 +17,25 @@ type outlet struct {
 	padding []byte           // the body of a frame of zeros
 }
 
-// write sends a frame, at once where nothing is waiting behind it. After an error the outlet is closed.
+// write sends a frame, at once where nothing is waiting behind it. After an error all that is left to do is to close.
 func (o *outlet) write(kind link.Kind, epoch byte, frame []byte, last bool) error {
 	o.pending++
 	err := o.conn.WriteFrame(kind, epoch, frame)
 	if err == nil && last {
 		err = o.conn.Flush()
 	}
-	switch {
-	case err != nil:
-		o.close()
-	case last:
+	if err == nil && last {
 		add(o.sent, o.pending)
 		o.pending = 0
 	}
 	return err
 }
 
-// pad sends a frame that says nothing. After an error the outlet is closed.
+// pad sends a frame that says nothing. After an error all that is left to do is to close.
 func (o *outlet) pad() error {
 	err := o.conn.WriteFrame(link.Padding, 0, o.padding)
 	if err == nil {
 		err = o.conn.Flush()
-	}
-	if err != nil {
-		o.close()
 	}
 	return err
 }

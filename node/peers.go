@@ -13,11 +13,15 @@ import (
 	"sphinxmix.example/node/link"
 )
 
-// How long a node waits before it dials a peer again: the first time, and at most.
+// How long a node waits before it dials a peer again: the first time, and at most. And how long one attempt may take.
 const (
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 10 * time.Second
+	dialTimeout  = 10 * time.Second
 )
+
+// patience is how long packets wait for a peer that cannot be reached: as long as it may take to start again.
+const patience = 15 * time.Second
 
 // keepIdle is how long a link without packets is kept.
 const keepIdle = link.KeepAlive
@@ -39,6 +43,11 @@ type peer struct {
 
 	until   time.Time   // when it is to be forgotten; zero while it is listed; belongs to the mixing goroutine
 	failing atomic.Bool // it could not be reached the last time
+
+	// Of the attempts to reach it; they belong to its own goroutine.
+	since   time.Time // when the first failed of those in a row that have
+	backoff time.Duration
+	nextTry time.Time
 
 	// For Stats alone.
 	connected  atomic.Bool
@@ -141,22 +150,17 @@ func (p *peer) run(ctx context.Context) {
 				if out = p.connect(ctx); out == nil {
 					p.node.drop(next, DropPeer)
 					p.lost.Add(1)
-					return
+					continue // which ends with ctx
 				}
 			}
 			if out.write(link.Packet, next.epoch, next.bytes, len(p.queue) == 0) != nil {
-				out = nil
-				p.connected.Store(false)
+				hangUp()
 			}
 			p.node.recycle(next)
 			idle.Reset(p.idleGap())
 		case <-idle.C:
-			switch {
-			case !p.node.cfg.Cover.on():
+			if out != nil && (!p.node.cfg.Cover.on() || out.pad() != nil) {
 				hangUp()
-			case out != nil && out.pad() != nil:
-				out = nil
-				p.connected.Store(false)
 			}
 			idle.Reset(p.idleGap())
 		case <-ctx.Done():
@@ -172,18 +176,23 @@ func (p *peer) discard() { p.lost.Add(p.node.discard(p.queue, DropPeer)) }
 // cover, is ended from this side, before the other side does and a packet is lost to a closed link.
 func (p *peer) idleGap() time.Duration {
 	if p.node.cfg.Cover.on() {
-		return gap(1 / paddingGap.Seconds())
+		return gap(paddingGap)
 	}
 	return keepIdle
 }
 
-// connect dials until it succeeds. It returns nil only when ctx has ended, which also closes what it returned earlier.
-// Meanwhile the queue fills and what does not fit is dropped.
+// connect dials until it succeeds. It returns nil when ctx has ended, which also closes what it returned earlier, or when
+// the peer has not been reached for so long that what waits for it is given up; then it is dialled again, once, for what
+// comes after a while.
 func (p *peer) connect(ctx context.Context) *outlet {
-	for backoff := firstBackoff; ; backoff = min(2*backoff, maxBackoff) {
+	for {
+		if time.Now().Before(p.nextTry) && p.gaveUp() {
+			return nil
+		}
 		conn, err := p.dial(ctx)
-		p.failing.Store(err != nil)
 		if err == nil {
+			p.backoff, p.since = 0, time.Time{}
+			p.failing.Store(false)
 			p.connected.Store(true)
 			return &outlet{
 				conn:    conn,
@@ -193,21 +202,34 @@ func (p *peer) connect(ctx context.Context) *outlet {
 				release: context.AfterFunc(ctx, func() { conn.Close() }),
 			}
 		}
-		if backoff == maxBackoff {
-			p.discard() // they would fill the node's memory as long as the peer is listed
+		if ctx.Err() != nil {
+			return nil
 		}
-		if ctx.Err() == nil {
-			p.node.cfg.Log.Warn("a peer cannot be reached", "peer", p.desc.ID().String(), "error", err, "retry", backoff)
+		p.failing.Store(true)
+		if p.since.IsZero() {
+			p.since = time.Now()
+		}
+		p.backoff = min(max(2*p.backoff, firstBackoff), maxBackoff)
+		p.nextTry = time.Now().Add(p.backoff)
+		p.node.cfg.Log.Warn("a peer cannot be reached", "peer", p.desc.ID().String(), "error", err, "retry", p.backoff)
+		if p.gaveUp() {
+			p.discard()
+			return nil
 		}
 		select {
-		case <-time.After(backoff):
+		case <-time.After(p.backoff):
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
+// gaveUp reports whether the peer has not been reached for longer than packets wait.
+func (p *peer) gaveUp() bool { return !p.since.IsZero() && time.Since(p.since) >= patience }
+
 func (p *peer) dial(ctx context.Context) (*link.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	conn, err := p.node.cfg.Dial(ctx, p.desc.Address)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/mix"
+	"sphinxmix.example/node/replay"
 	"sphinxmix.example/sphinx"
 )
 
@@ -31,9 +32,10 @@ type packet struct {
 	bytes []byte  // one packet
 	epoch byte    // of the key that opens it
 	from  *sender // who handed it in
-	share bool    // it takes a part of its sender's share
 	key   *key    // that opened it; nil where it was made here
 	layer sphinx.Layer
+
+	opening, shared bool // it takes one of the sender's places
 }
 
 func (n *Node) take() *packet {
@@ -43,16 +45,10 @@ func (n *Node) take() *packet {
 
 func (n *Node) recycle(p *packet) {
 	n.live.Add(-1)
+	p.leaveOpening()
 	p.leaveShare()
 	*p = packet{bytes: p.bytes}
 	n.free.Put(p)
-}
-
-func (p *packet) leaveShare() {
-	if p.share {
-		p.share = false
-		p.from.release()
-	}
 }
 
 func (n *Node) drop(p *packet, reason Drop) {
@@ -104,11 +100,11 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 				}
 				view, from = now, n.senders.join(n.senderOf(conn))
 			}
-			if !from.admit(ctx) {
+			p.epoch = epoch
+			if !p.admit(ctx, from) {
 				n.recycle(p)
 				return
 			}
-			p.epoch, p.from, p.share = epoch, from, true
 			select {
 			case n.inbound <- p:
 			case <-ctx.Done():
@@ -149,10 +145,12 @@ func (n *Node) unwrap(ctx context.Context, worker int) error {
 			}
 			k.openers[worker].unwrap(bytes[:count], layers[:count], errs[:count])
 			for i, p := range together {
+				p.leaveOpening()
 				if errs[i] != nil {
 					n.refuse(p, k, errs[i])
 					continue
 				}
+				n.counts.opened.Add(1)
 				p.key, p.layer = k, layers[i]
 				select {
 				case n.opened <- p:
@@ -173,7 +171,7 @@ func (o *opener) unwrap(packets [][]byte, layers []sphinx.Layer, errs []error) {
 // refuse drops a packet that did not open.
 func (n *Node) refuse(p *packet, k *key, err error) {
 	if errors.Is(err, sphinx.ErrReplayStore) {
-		if !slices.Contains(*n.keys.Load(), k) {
+		if errors.Is(err, replay.ErrClosed) || !slices.Contains(*n.keys.Load(), k) {
 			n.drop(p, DropEpoch) // its time was over just now
 			return
 		}
@@ -213,10 +211,6 @@ func gather(ctx context.Context, from <-chan *packet, into []*packet) (count int
 
 // mix is stages 3 to 5. The strategy and the peers belong to it alone.
 func (n *Node) mix(ctx context.Context) error {
-	strategy, err := mix.New[*packet](n.cfg.Mix)
-	if err != nil {
-		return err
-	}
 	peers := newPeers(ctx, n)
 	defer peers.wait()
 	due, forget := time.NewTimer(0), time.NewTimer(0)
@@ -229,17 +223,13 @@ func (n *Node) mix(ctx context.Context) error {
 	}
 	var held heldSet
 	for {
-		opened := n.opened
-		if held.packets >= maxHeld {
-			opened = nil
-		}
 		select {
-		case p := <-opened:
+		case p := <-n.opened:
 			now := time.Now()
-			n.hold(p, strategy, &held, now)
+			n.hold(p, &held, now)
 			// What else is here goes along, so that a busy node asks its strategy once for many packets.
-			for range min(len(opened), maxHeld-held.packets) {
-				n.hold(<-opened, strategy, &held, now)
+			for range len(n.opened) {
+				n.hold(<-n.opened, &held, now)
 			}
 		case <-due.C:
 		case <-n.viewChanged:
@@ -249,9 +239,9 @@ func (n *Node) mix(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		out, next := strategy.Due(time.Now())
+		out, next := n.strategy.Due(time.Now())
 		if len(out) > 0 {
-			n.commit()
+			n.commit(out)
 			n.counts.batches.Add(1)
 			n.history.batch(n, held.senders)
 			for _, p := range out {
@@ -285,17 +275,23 @@ func (h *heldSet) remove(from *sender) {
 	}
 }
 
-// hold hands p to the strategy.
-func (n *Node) hold(p *packet, to mix.Strategy[*packet], held *heldSet, now time.Time) {
+// hold hands p to the strategy, unless the mix is full and p is of a sender that has more than its part of it.
+func (n *Node) hold(p *packet, held *heldSet, now time.Time) {
+	if held.packets >= n.maxHeld && p.from.held >= n.maxHeld/held.senders {
+		n.drop(p, DropSender)
+		return
+	}
 	var delay time.Duration
 	if p.layer.Route == sphinx.Relay {
 		if route, ok := directory.ParseRoute(p.layer.Next); ok {
 			delay = route.Delay
 		}
+	} else {
+		delay = n.drawDelay() // the last hop mixes too, and no routing block is for it
 	}
 	held.add(p.from)
 	n.counts.held.Store(int64(held.packets))
-	to.Add(mix.Packet[*packet]{Sender: p.from.name, Delay: delay, Item: p}, now)
+	n.strategy.Add(mix.Packet[*packet]{Sender: p.from.name, Delay: delay, Item: p}, now)
 }
 
 // release is stage 5 for one packet.
@@ -322,9 +318,10 @@ func (n *Node) release(p *packet, peers *peers) {
 	}
 }
 
-// offer gives p to a queue, or drops it where that is full, or the node's memory.
-func (n *Node) offer(queue chan<- *packet, p *packet, reason Drop) {
-	if n.live.Load()*int64(len(p.bytes)) > maxMemory {
+// offer gives p to a queue, or drops it where that is full, or takes more than half of what memory others have left: so
+// no queue that is not emptied leaves nothing for those that are.
+func (n *Node) offer(queue chan *packet, p *packet, reason Drop) {
+	if size := int64(len(p.bytes)); int64(len(queue)+1)*size > (maxMemory-n.live.Load()*size)/2 {
 		n.drop(p, reason)
 		return
 	}

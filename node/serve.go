@@ -55,12 +55,11 @@ func (n *Node) inject(ctx context.Context, first sphinx.Address, bytes []byte, o
 		n.drop(p, DropService)
 		return
 	}
-	if !of.tryAdmit() {
+	if !p.tryAdmit(of) {
 		n.drop(p, DropSender)
 		return
 	}
 	copy(p.bytes, bytes)
-	p.from, p.share = of, true
 	p.layer = sphinx.Layer{Route: sphinx.Relay, Next: first}
 	select {
 	case n.opened <- p:

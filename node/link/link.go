@@ -65,17 +65,17 @@ type Config struct {
 	// accept one TLS record, which is at most 16 KiB. 30 s if zero.
 	WriteTimeout time.Duration
 
-	// MaxConns is how many links Serve keeps, not counting those in their
-	// handshake. Further ones are closed after it. 1024 if zero.
+	// MaxConns is how many links with parties that are not Known Serve keeps, not
+	// counting those in their handshake. Further ones are closed after it. 1024 if
+	// zero.
 	MaxConns int
 
 	// MaxConnsPerAddress is how many of these may come from one [Conn.Host]. 64
 	// if zero.
 	MaxConnsPerAddress int
 
-	// Known tells whose links strangers must not be able to keep out: they are
-	// counted on their own against MaxConns, and by their key where others are by
-	// their address. Nobody's if nil.
+	// Known tells whose links nobody must be able to keep out: each of these keys
+	// has its newest two. The caller bounds how many it knows. Nobody's if nil.
 	Known func(ed25519.PublicKey) bool
 
 	// MaxHandshakes is how many handshakes Serve has in flight. For a further one

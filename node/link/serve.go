@@ -51,8 +51,9 @@ type server struct {
 	mu          sync.Mutex          // guards what follows, and guest.linked
 	closed      bool                // nobody is admitted any more
 	guests      map[*guest]struct{} // everybody whose connection is open
-	links       map[bool]int        // how many of them are through their handshake, by whether they are known
-	perParty    map[string]int      // and how many of these share a host, or a known key
+	strangers   int                 // how many of them are through their handshake and not known
+	perHost     map[string]int      // and how many of these share a host
+	known       map[string][]*guest // those that are known, by their key, oldest first
 	handshaking []*guest            // those that are not, oldest first
 }
 
@@ -60,9 +61,8 @@ type server struct {
 type guest struct {
 	stream *stream
 	host   string
-	linked bool // counted in server.links and server.perParty, as follows
-	known  bool
-	party  string
+	linked bool   // counted in server.strangers and server.perHost
+	key    string // under which it is in server.known; empty for a stranger
 }
 
 func newServer(cfg Config, handle func(context.Context, *Conn)) (*server, error) {
@@ -75,12 +75,12 @@ func newServer(cfg Config, handle func(context.Context, *Conn)) (*server, error)
 		return nil, err
 	}
 	return &server{
-		cfg:      cfg,
-		tls:      conf,
-		handle:   handle,
-		guests:   make(map[*guest]struct{}),
-		links:    make(map[bool]int),
-		perParty: make(map[string]int),
+		cfg:     cfg,
+		tls:     conf,
+		handle:  handle,
+		guests:  make(map[*guest]struct{}),
+		perHost: make(map[string]int),
+		known:   make(map[string][]*guest),
 	}, nil
 }
 
@@ -134,6 +134,10 @@ func (s *server) welcome(ctx context.Context, g *guest) {
 	s.handle(ctx, conn)
 }
 
+// maxKnownConns is how many links one known key may have. A further one takes the place of the oldest, which may be one
+// that has died without a word.
+const maxKnownConns = 2
+
 // What admit and settle say of those whom they refuse.
 const (
 	refusedClosing = "closing"
@@ -171,23 +175,28 @@ func (s *server) oldestOfMost() int {
 
 // settle counts g, whose handshake with the holder of peer is over, among the links, or returns the reason not to.
 func (s *server) settle(g *guest, peer ed25519.PublicKey) (refusal string) {
-	g.party = "host " + g.host
-	if g.known = peer != nil && s.cfg.Known != nil && s.cfg.Known(peer); g.known {
-		g.party = "key " + string(peer)
-	}
+	known := peer != nil && s.cfg.Known != nil && s.cfg.Known(peer)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endHandshake(g)
 	switch {
 	case s.closed:
 		return refusedClosing
-	case s.links[g.known] >= s.cfg.MaxConns:
+	case known:
+		g.key = string(peer)
+		s.known[g.key] = append(s.known[g.key], g)
+		if links := s.known[g.key]; len(links) > maxKnownConns {
+			links[0].stream.Close()
+			s.known[g.key] = slices.Delete(links, 0, 1)
+		}
+		return ""
+	case s.strangers >= s.cfg.MaxConns:
 		return refusedTotal
-	case s.perParty[g.party] >= s.cfg.MaxConnsPerAddress:
+	case s.perHost[g.host] >= s.cfg.MaxConnsPerAddress:
 		return refusedAddress
 	}
-	s.links[g.known]++
-	s.perParty[g.party]++
+	s.strangers++
+	s.perHost[g.host]++
 	g.linked = true
 	return ""
 }
@@ -199,12 +208,17 @@ func (s *server) leave(g *guest) {
 	defer s.mu.Unlock()
 	s.endHandshake(g)
 	delete(s.guests, g)
-	if !g.linked {
-		return
-	}
-	s.links[g.known]--
-	if s.perParty[g.party]--; s.perParty[g.party] == 0 {
-		delete(s.perParty, g.party)
+	switch {
+	case g.linked:
+		s.strangers--
+		if s.perHost[g.host]--; s.perHost[g.host] == 0 {
+			delete(s.perHost, g.host)
+		}
+	case g.key != "":
+		s.known[g.key] = slices.DeleteFunc(s.known[g.key], func(other *guest) bool { return other == g })
+		if len(s.known[g.key]) == 0 {
+			delete(s.known, g.key)
+		}
 	}
 }
 

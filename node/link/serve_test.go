@@ -182,14 +182,14 @@ func TestLimitOverall(t *testing.T) {
 	})
 }
 
-// TestStrangersDoNotKeepOutTheKnown, neither by their number nor by sharing an address with them; and one of the known
-// has a limit too.
+// TestStrangersDoNotKeepOutTheKnown, neither by their number nor by sharing an address with them; nor do the known each
+// other, however many links one of them makes: its newest take the place of its oldest.
 func TestStrangersDoNotKeepOutTheKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := memory()
 		cfg := config("mix")
 		cfg.MaxConns, cfg.MaxConnsPerAddress = 2, 2
-		cfg.Known = func(key ed25519.PublicKey) bool { return key.Equal(public("peer")) }
+		cfg.Known = func(key ed25519.PublicKey) bool { return !key.Equal(public("stranger")) }
 		conns := reading(t, n, cfg)
 		for range 2 {
 			dial(t, n.dial(t, "127.0.0.2"), config(""))
@@ -198,11 +198,19 @@ func TestStrangersDoNotKeepOutTheKnown(t *testing.T) {
 		requireRefused(t, dial(t, n.dial(t, "127.0.0.2"), config("")))
 		requireRefused(t, dial(t, n.dial(t, "127.0.0.2"), config("stranger")))
 		for range 2 {
-			dial(t, n.dial(t, "127.0.0.2"), config("peer"))
+			require.Nil(t, (<-conns).Peer())
 		}
-		synctest.Wait()
-		require.Len(t, conns, 4)
-		requireRefused(t, dial(t, n.dial(t, "127.0.0.2"), config("peer")))
+		for _, name := range []string{"peer", "another peer", "a third"} {
+			oldest := dial(t, n.dial(t, "127.0.0.2"), config(name))
+			for range 2 {
+				synctest.Wait()
+				dial(t, n.dial(t, "127.0.0.2"), config(name))
+			}
+			requireRefused(t, oldest)
+			for range 3 {
+				require.Equal(t, public(name), (<-conns).Peer())
+			}
+		}
 	})
 }
 

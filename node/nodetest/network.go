@@ -78,6 +78,7 @@ type Network struct {
 	mu        sync.Mutex
 	listeners map[string]*listener // by address; guarded by mu
 	open      map[*pipe]struct{}   // ends of open connections; guarded by mu
+	written   map[wire]int         // bytes; guarded by mu
 }
 
 // Mix is one mix of a network: the identity that stays, and the node that runs, or ran last, under it.
@@ -108,6 +109,7 @@ func Start(t testing.TB, cfg Config) *Network {
 		key:       private,
 		listeners: make(map[string]*listener),
 		open:      make(map[*pipe]struct{}),
+		written:   make(map[wire]int),
 	}
 	t.Cleanup(n.close)
 	n.ForgetNodes()

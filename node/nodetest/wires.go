@@ -123,9 +123,20 @@ func (n *Network) Cut(host, address string) {
 	}
 }
 
+// Written returns how many bytes a host has sent over its connections to an address, as an observer of the wire counts them.
+func (n *Network) Written(host, address string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.written[wire{host, address}]
+}
+
+// wire is a way from a host to an address.
+type wire struct{ host, address string }
+
 // A pipe is an end of a connection from a host to an address.
 type pipe struct {
 	net.Conn
+	near          bool // the end of the host that has dialled
 	network       *Network
 	host, address string
 	remote        name // of the other end
@@ -133,8 +144,8 @@ type pipe struct {
 
 func (n *Network) pipe(host, address string) (near, far *pipe) {
 	a, b := net.Pipe()
-	near = &pipe{a, n, host, address, name(address)}
-	far = &pipe{b, n, host, address, name(host)}
+	near = &pipe{a, true, n, host, address, name(address)}
+	far = &pipe{b, false, n, host, address, name(host)}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.open[near], n.open[far] = struct{}{}, struct{}{}
@@ -142,6 +153,16 @@ func (n *Network) pipe(host, address string) (near, far *pipe) {
 }
 
 func (p *pipe) RemoteAddr() net.Addr { return p.remote }
+
+func (p *pipe) Write(b []byte) (int, error) {
+	count, err := p.Conn.Write(b)
+	if p.near {
+		p.network.mu.Lock()
+		p.network.written[wire{p.host, p.address}] += count
+		p.network.mu.Unlock()
+	}
+	return count, err
+}
 
 func (p *pipe) Close() error {
 	p.network.mu.Lock()
