@@ -28,10 +28,8 @@ const volume = 20_000
 
 // BenchmarkNode is a whole mix at work: packets come over TLS from 8 hosts, are opened, have their tags written to disk
 // and synced, wait for a batch of 8 senders, and go over TLS to another mix, all on loopback. What plays the senders and
-// that other mix runs on the same cores. Beside it stands UnwrapBatch on the same packets and all cores, right before and
-// right after:
-//
-// An op is 20,000 packets.
+// that other mix runs on the same cores. Beside it stands UnwrapBatch on packets of that size and all cores, right before
+// and right after. An op is 20,000 packets.
 //
 //	packets/s     through the node
 //	of-unwrap     that, as a part of what UnwrapBatch alone does

@@ -28,7 +28,8 @@ func (f serviceFunc) Handle(_ context.Context, message []byte, _ func(sphinx.Add
 
 // drops are what makes a mix drop packets, and what it counts then. Left out are those that fill one of its queues or a
 // share, for which see TestFull… and TestFloodHarmsOnlyWhoSendsIt; DropSize, since a link carries frames of one size, that
-// of a packet; and DropReplayStore, since a full set ends the node and no other error is there.
+// of a packet; and DropReplayStore, for which see
+// TestFullReplaySetRefuses.
 var drops = []struct {
 	name    string
 	provoke func(t *testing.T, n *nodetest.Network, alice *link.Conn)

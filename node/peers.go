@@ -80,8 +80,8 @@ func (ps *peers) send(id directory.NodeID, p *packet) {
 }
 
 // maxLinger is how long a node goes on sending to a mix that has left, where epochs are not shorter. A mix that leaves
-// stays until it is sent nothing more, and clients, who ask their directory once a minute, go on making packets for it
-// when nodes know already.
+// stays until it is sent nothing more, and clients, who ask their directory once a minute (newsInterval in package client),
+// go on making packets for it when nodes know already.
 const maxLinger = 2 * time.Minute
 
 // forgetChanged ends the peers that view, which may be nil, lists with another address, and those that it has not listed

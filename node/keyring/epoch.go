@@ -49,7 +49,7 @@ func (e *Epoch) Public() sphinx.PublicKey { return e.public }
 
 // NewUnwrapper returns an Unwrapper for the packets of e, or ErrErased once the epoch is over. It may be called at any
 // time, by any goroutine. The Unwrapper has a copy of the key, which only its owner can wipe: let each goroutine look at
-// [Ring.Epochs] or [Ring.Find] before a batch, and wipe the Unwrappers that it has for epochs that are no longer there.
+// [Ring.Epochs] before a batch, and wipe the Unwrappers that it has for epochs that are no longer there.
 func (e *Epoch) NewUnwrapper(p sphinx.Params) (*sphinx.Unwrapper, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

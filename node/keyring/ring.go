@@ -245,16 +245,6 @@ func (r *Ring) erase(doomed []*Epoch) (left []*Epoch, err error) {
 // cases the previous one. The slice is not changed when they change, but another one returned.
 func (r *Ring) Epochs() []*Epoch { return r.held.Load().live }
 
-// Find returns the one of Epochs whose number is epoch mod 256, or nil.
-func (r *Ring) Find(epoch uint8) *Epoch {
-	for _, e := range r.Epochs() {
-		if uint8(e.Number) == epoch {
-			return e
-		}
-	}
-	return nil
-}
-
 // Keys returns the keys of Epochs as a descriptor lists them: 2 or 3, by ascending epoch.
 func (r *Ring) Keys() []directory.EpochKey {
 	var keys []directory.EpochKey
@@ -262,23 +252,6 @@ func (r *Ring) Keys() []directory.EpochKey {
 		keys = append(keys, directory.EpochKey{Epoch: e.Number, Key: e.public})
 	}
 	return keys
-}
-
-// Commit is [Epoch.Commit] for all epochs that there are, in use or not.
-func (r *Ring) Commit() error {
-	held := r.held.Load()
-	if held.closed {
-		return ErrClosed
-	}
-	var errs []error
-	for _, epochs := range [...][]*Epoch{held.live, held.ahead, held.doomed} {
-		for _, e := range epochs {
-			if err := e.Commit(); err != nil {
-				errs = append(errs, fmt.Errorf("keyring: epoch %d: %w", e.Number, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Close forgets all keys and gives the folder back, with the files of the keys as they are. Tags that were not committed
