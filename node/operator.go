@@ -91,14 +91,23 @@ var ErrNotLoopback = errors.New("node: the operator's port must be on localhost 
 // ListenOperator listens on address, "host:port", for an OperatorServer. The error wraps ErrNotLoopback where host is
 // neither "localhost" nor a loopback address, as when it is empty, which stands for all addresses of the machine.
 func ListenOperator(address string) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("node: the operator's port: %w", err)
-	}
-	if !isLoopback(host) {
-		return nil, fmt.Errorf("%w, not on %q", ErrNotLoopback, address)
+	if err := CheckOperator(address); err != nil {
+		return nil, err
 	}
 	return net.Listen("tcp", address)
+}
+
+// CheckOperator returns what ListenOperator has against address, without listening: that it is not "host:port", or that
+// others may reach it, with an error that wraps ErrNotLoopback.
+func CheckOperator(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("node: the operator's port: %w", err)
+	}
+	if !isLoopback(host) {
+		return fmt.Errorf("%w, not on %q", ErrNotLoopback, address)
+	}
+	return nil
 }
 
 // hostname returns the Host of a request without its port and without the brackets of an IPv6 address.

@@ -331,12 +331,14 @@ func TestOperatorHeaders(t *testing.T) {
 
 func TestListenOperatorOnlyOnLoopback(t *testing.T) {
 	for _, address := range []string{":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:0", "mix.example.org:0", "localhost.example.org:0"} {
+		require.ErrorIs(t, CheckOperator(address), ErrNotLoopback, address)
 		_, err := ListenOperator(address)
 		require.ErrorIs(t, err, ErrNotLoopback, address)
 	}
 	_, err := ListenOperator("localhost")
 	require.Error(t, err, "without a port")
-	for _, address := range []string{"127.0.0.1:0", "localhost:0"} {
+	for _, address := range []string{"127.0.0.1:0", "localhost:0", "LOCALHOST:0"} {
+		require.NoError(t, CheckOperator(address), address)
 		listener, err := ListenOperator(address)
 		require.NoError(t, err, address)
 		require.True(t, listener.Addr().(*net.TCPAddr).IP.IsLoopback())

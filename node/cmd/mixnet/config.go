@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sphinxmix.example/node/directory"
 )
 
 // maxConfig is the size in bytes of the largest configuration file.
@@ -153,18 +155,17 @@ func (c *configuration) requireAll() {
 		case line != 0:
 			c.problems = append(c.problems, problem{line, s.key, "is empty", s.remedy()})
 		case !c.broken:
-			line = max(c.sections[s.section()], 1)
-			c.problems = append(c.problems, problem{line, s.key, "is missing", s.remedy()})
+			c.problems = append(c.problems, problem{c.sections[s.section()], s.key, "is missing", s.remedy()})
 		}
 	}
 }
 
 func (s *setting) remedy() string { return cmp.Or(s.advice, "give another") }
 
-// refuse notes that a setting cannot be what it is.
+// refuse notes that a setting cannot be what it is, at its line; that of its section where it is the default.
 func (c *configuration) refuse(key, wrong string) {
 	i := slices.IndexFunc(c.settings, func(s setting) bool { return s.key == key })
-	c.problems = append(c.problems, problem{max(c.lines[key], 1), key, wrong, c.settings[i].remedy()})
+	c.problems = append(c.problems, problem{cmp.Or(c.lines[key], c.sections[c.settings[i].section()]), key, wrong, c.settings[i].remedy()})
 	c.reset(key)
 }
 
@@ -228,11 +229,11 @@ func (c *configuration) validate(check func() error) {
 // plain takes the names of the program's own parts from an error: the key that stands before it says more.
 func plain(err error) string {
 	text := err.Error()
-	for _, prefix := range []string{"node: ", "mix: ", "directory: ", "sphinx: "} {
+	for _, prefix := range []string{"node: ", "mix: ", "directory: ", "sphinx: ", directory.ErrDescriptor.Error() + ": "} {
 		text = strings.ReplaceAll(text, prefix, "")
 	}
 	words := strings.Fields(text)
-	for len(words) > 1 && strings.HasPrefix(words[0], "Config.") {
+	for len(words) > 1 && (words[0] == "or" || strings.HasPrefix(words[0], "Config.")) {
 		words = words[1:]
 	}
 	return strings.Join(words, " ")

@@ -9,11 +9,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
+	"sphinxmix.example/node"
 	"sphinxmix.example/node/directory"
 )
 
@@ -77,26 +77,39 @@ func (c *configuration) refuseWith(key string, err error) {
 	}
 }
 
-// checkListen refuses a setting that nobody can listen at.
-func (c *configuration) checkListen(key, address string) {
+// checkListen says why nobody can listen at an address.
+func checkListen(address string) error {
+	if _, port, err := net.SplitHostPort(address); err != nil {
+		return fmt.Errorf("is %q, which is not host:port", address)
+	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("is %q, which has no port of 0 to 65535", address)
+	}
+	return nil
+}
+
+// checkOperator says why an address, empty for none, cannot be that of an operator's page.
+func checkOperator(address string) error {
+	if address == "" {
+		return nil
+	}
+	if err := checkListen(address); err != nil {
+		return err
+	}
+	if err := node.CheckOperator(address); errors.Is(err, node.ErrNotLoopback) {
+		return fmt.Errorf("is %q, which other machines can reach", address)
+	} else if err != nil {
+		return errors.New(plain(err))
+	}
+	return nil
+}
+
+// check refuses a setting for what judge has against its value.
+func (c *configuration) check(key, value string, judge func(string) error) {
 	if !c.usable(key) {
 		return
 	}
-	if _, port, err := net.SplitHostPort(address); err != nil {
-		c.refuse(key, fmt.Sprintf("is %q, which is not host:port", address))
-	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		c.refuse(key, fmt.Sprintf("is %q, which has no port of 0 to 65535", address))
-	}
-}
-
-// checkLoopback refuses a setting that other machines could connect to.
-func (c *configuration) checkLoopback(key, address string) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil || !c.usable(key) {
-		return
-	}
-	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		c.refuse(key, fmt.Sprintf("is %q, which other machines can reach", address))
+	if err := judge(value); err != nil {
+		c.refuse(key, err.Error())
 	}
 }
 

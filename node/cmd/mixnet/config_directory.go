@@ -73,7 +73,7 @@ func (s *serverSettings) list() []setting {
 		},
 		{
 			key: "network.mean_delay", to: &s.network.MeanDelay, advice: `give whole milliseconds, like "500ms", or "0s" for none`,
-			about: "Mean of the exponentially distributed delays that packets ask poisson mixes for. 0s where no mix is one.",
+			about: "Mean of the exponentially distributed delays that packets ask poisson mixes for; none asks\nfor more than 10 times that. 0s where no mix is one.",
 		},
 
 		{
@@ -110,7 +110,7 @@ func loadDirectory(file string) (*loadedServer, error) {
 		}
 		loaded.identity = key
 	}
-	c.checkListen("listen", s.listen)
+	c.check("listen", s.listen, checkListen)
 	s.log.check(c)
 	if s.drain < 0 {
 		c.refuse("drain", "is negative")

@@ -126,7 +126,7 @@ func (n *nodeSettings) list() []setting {
 		},
 		{
 			key: "mix.max_delay", to: &n.mix.MaxDelay, advice: "give a duration, for a pool or poisson",
-			about: "pool, poisson: how long a packet is held at most. 0s means 10 intervals for a pool, and as long as a packet can\nask for with poisson, which is best: who sees a packet leave early can tell that it asked for more.",
+			about: "pool, poisson: how long a packet is held at most. 0s means 10 intervals for a pool, and with poisson the\nlongest that a packet asks for, 10 times the network's mean delay, which is best: who sees a packet leave early can\ntell that it asked for more.",
 		},
 
 		{
@@ -148,7 +148,7 @@ func (n *nodeSettings) list() []setting {
 		},
 		{
 			key: "keys.max_tags", to: &n.maxTags, positive: true, advice: "give a number of packets",
-			about: "How many packets one epoch's key opens at most. Each takes 70 bytes of memory, for three epochs.",
+			about: "How many packets one epoch's key opens at most. Each takes up to 80 bytes of memory, for three epochs.",
 		},
 
 		{
@@ -167,7 +167,7 @@ func (n *nodeSettings) list() []setting {
 
 		{
 			key: "operator.listen", to: &n.operator, advice: `give a loopback address like "127.0.0.1:9090" and reach it through ssh or a proxy, or "" for none`,
-			about: "Where the operator of this machine finds /metrics (Prometheus), /healthz and /stats: host:port on loopback, or \"\"\nfor none. 'mixnet status' reads it. It is served without a password.",
+			about: "Where the operator of this machine finds a page that shows how the mix is, /metrics (Prometheus), /healthz and\n/stats: host:port on loopback, or \"\" for none. 'mixnet status' reads it. It is served without a password.",
 		},
 	}, n.log.list()...)
 }
@@ -184,11 +184,8 @@ func loadNode(file string) (*loadedNode, error) {
 		}
 		loaded.identity = key
 	}
-	c.checkListen("listen", n.listen)
-	if n.operator != "" {
-		c.checkListen("operator.listen", n.operator)
-		c.checkLoopback("operator.listen", n.operator)
-	}
+	c.check("listen", n.listen, checkListen)
+	c.check("operator.listen", n.operator, checkOperator)
 	for _, url := range n.directory.urls {
 		if err := checkURL(url); err != nil && c.usable("directory.urls") {
 			c.refuse("directory.urls", err.Error())
@@ -204,7 +201,7 @@ func loadNode(file string) (*loadedNode, error) {
 	if n.keep {
 		loaded.checkFolder()
 	}
-	if len(c.problems) == 0 || !c.broken {
+	if !c.broken {
 		c.validate(func() error { return loaded.try(anyNetwork) })
 	}
 	return loaded, c.err()

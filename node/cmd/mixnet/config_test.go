@@ -99,10 +99,10 @@ func TestEveryErrorOfANodesConfigurationHasALineAndARemedy(t *testing.T) {
 		{"number too large", "", "[mix]\nsize = 3000000000\n", []wrong{{":8: mix.size: ", "out of range", "number of senders"}}},
 
 		{"nothing", goodNode, "", []wrong{
-			{":1: identity: ", "is missing", "mixnet init node"},
-			{":1: address: ", "is missing", "mix.example.org:7000"},
-			{":1: directory.urls: ", "is missing", "directory.example.org"},
-			{":1: directory.key: ", "is missing", "mixnet init directory"},
+			{": identity: ", "is missing", "mixnet init node"},
+			{": address: ", "is missing", "mix.example.org:7000"},
+			{": directory.urls: ", "is missing", "directory.example.org"},
+			{": directory.key: ", "is missing", "mixnet init directory"},
 		}},
 		{"missing in a section", "urls =", "#", []wrong{{":4: directory.urls: ", "is missing", "directory.example.org"}}},
 		{"empty", `"mix.example.org:7000"`, `""`, []wrong{{":2: address: ", "is empty", "mix.example.org:7000"}}},
@@ -112,7 +112,7 @@ func TestEveryErrorOfANodesConfigurationHasALineAndARemedy(t *testing.T) {
 		{"key file that is a folder", "node.key", "/", []wrong{{":1: identity: ", "is no file", "mixnet init"}}},
 		{"key file without a key", "node.key", "config.toml", []wrong{{":1: identity: ", "no Ed25519 private key", "backup"}}},
 		{"address without a port", "mix.example.org:7000", "mix.example.org", []wrong{{":2: address: ", "is not host:port", "others reach"}}},
-		{"address that nobody can dial", "mix.example.org:7000", "0.0.0.0:7000", []wrong{{":2: address: ", "where to listen", "others reach"}}},
+		{"address that nobody can dial", "mix.example.org:7000", "0.0.0.0:7000", []wrong{{`:2: address: address "0.0.0.0:7000" is `, "where to listen", "others reach"}}},
 		{"listen without a port", `address =`, "listen = \"7000\"\naddress =", []wrong{{":2: listen: ", "not host:port", "203.0.113.5:7000"}}},
 		{"listen at a port that cannot be", `address =`, "listen = \":70000\"\naddress =", []wrong{{":2: listen: ", "no port", "203.0.113.5:7000"}}},
 		{"directory's URL", "http://127.0.0.1:8080", "127.0.0.1:8080", []wrong{{":5: directory.urls: ", "http://host:port", "directory.example.org"}}},
@@ -137,6 +137,8 @@ func TestEveryErrorOfANodesConfigurationHasALineAndARemedy(t *testing.T) {
 		{"keys where nothing can be made", "", "[keys]\nkeep = true\nfolder = \"/proc/keys/x\"\n", []wrong{{":9: keys.folder: ", "", ""}}},
 		{"operator's page for everyone", "", "[operator]\nlisten = \":9090\"\n", []wrong{{":8: operator.listen: ", "other machines can reach", "127.0.0.1:9090"}}},
 		{"operator's page by name", "", "[operator]\nlisten = \"mix.example.org:9090\"\n", []wrong{{":8: operator.listen: ", "other machines can reach", "127.0.0.1:9090"}}},
+		{"operator's page in a zone", "", "[operator]\nlisten = \"[::1%lo]:9090\"\n", []wrong{{":8: operator.listen: ", "other machines can reach", "127.0.0.1:9090"}}},
+		{"operator's page at a port that cannot be", "", "[operator]\nlisten = \"localhost:99999\"\n", []wrong{{":8: operator.listen: ", "no port", "127.0.0.1:9090"}}},
 		{"log level", "", "[log]\nlevel = \"loud\"\n", []wrong{{":8: log.level: ", "loud", "debug, info, warn, error"}}},
 		{"log format", "", "[log]\nformat = \"xml\"\n", []wrong{{":8: log.format: ", "xml", "text, json"}}},
 
@@ -162,7 +164,7 @@ func TestEveryErrorOfADirectorysConfigurationHasALineAndARemedy(t *testing.T) {
 		name, text string
 		want       []wrong
 	}{
-		{"nothing", "", []wrong{{":1: identity: ", "is missing", "mixnet init directory"}}},
+		{"nothing", "", []wrong{{": identity: ", "is missing", "mixnet init directory"}}},
 		{"no such key file", "identity = \"other.key\"\n", []wrong{{":1: identity: ", "there is no file", "backup"}}},
 		{"listen", goodDirectory + "listen = \"everywhere\"\n", []wrong{{":2: listen: ", "not host:port", "203.0.113.5:8080"}}},
 		{"store", goodDirectory + "store = \"sql:x\"\n", []wrong{{":2: store: ", "no store", "bolt:FILE"}}},
@@ -215,7 +217,7 @@ func TestKeysThatOthersCanReadAreRefused(t *testing.T) {
 	_, err := loadNode(file)
 	requireErrors(t, file, err, []wrong{
 		{":1: identity: ", "mode 0640", "chmod 600 " + filepath.Join(dir, "node.key")},
-		{":1: keys.folder: ", "mode 0755", "chmod 700 " + filepath.Join(dir, "keys")},
+		{":7: keys.folder: ", "mode 0755", "chmod 700 " + filepath.Join(dir, "keys")},
 	})
 	require.NoError(t, os.Chmod(filepath.Join(dir, "node.key"), 0o600))
 	require.NoError(t, os.Chmod(filepath.Join(dir, "keys"), 0o700))

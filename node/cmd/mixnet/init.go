@@ -47,7 +47,8 @@ Nothing that is there already is changed.`,
 	cmd.Flags().StringSliceVar(&n.directory.urls, "directory", nil, "URL of the network's directory; once for each of its servers")
 	cmd.Flags().StringVar(&n.directory.key, "key", "", "public key of the directory, hexadecimal")
 	cmd.Flags().StringVar(&n.address, "address", "", "host:port that others reach this mix by")
-	cmd.Flags().StringVar(&n.listen, "listen", n.listen, "host:port to listen at")
+	cmd.Flags().StringVar(&n.listen, "listen", "", "host:port to listen at (default the port of --address on every address of this machine)")
+	cmd.Flags().StringVar(&n.operator, "operator", n.operator, "host:port of the operator's page, on loopback; \"\" for none")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var missing []string
 		for _, url := range n.directory.urls {
@@ -66,10 +67,8 @@ Nothing that is there already is changed.`,
 		if n.address == "" {
 			missing = append(missing, "address")
 		}
-		for flag, value := range map[string]string{"address": n.address, "listen": n.listen} {
-			if _, _, err := net.SplitHostPort(value); err != nil && value != "" {
-				return fmt.Errorf("--%s %s: is not host:port", flag, value)
-			}
+		if err := n.checkAddresses(); err != nil {
+			return err
 		}
 		made, err := makeFolder(*dir, "node.toml", n.identity, template(nodeHeader, n.list(), newNodeSettings().list()))
 		if err != nil {
@@ -86,6 +85,26 @@ Nothing that is there already is changed.`,
 	return cmd
 }
 
+// checkAddresses checks the addresses that a new mix is given, as a run of it would, and puts in a listen that is missing.
+func (n *nodeSettings) checkAddresses() error {
+	if err := (&loadedNode{settings: n}).try(anyNetwork); err != nil { // all else is a default, or checked
+		return fmt.Errorf("--address: %s", plain(err))
+	}
+	if n.listen == "" {
+		n.listen = newNodeSettings().listen
+		if _, port, err := net.SplitHostPort(n.address); err == nil {
+			n.listen = ":" + port
+		}
+	}
+	if err := checkListen(n.listen); err != nil {
+		return fmt.Errorf("--listen %w", err)
+	}
+	if err := checkOperator(n.operator); err != nil {
+		return fmt.Errorf("--operator %w", err)
+	}
+	return nil
+}
+
 func initDirectoryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "directory",
@@ -96,15 +115,14 @@ key, and print what nodes and clients need. Nothing that is there already is cha
 	}
 	s := newServerSettings()
 	dir := cmd.Flags().String("dir", directoryFolder, "folder to make them in")
-	url := cmd.Flags().String("url", "", "URL that nodes and clients are to reach the directory by, to be printed")
+	url := cmd.Flags().String("url", "", "URL that nodes and clients are to reach the directory by, to be printed (default the host and port of --listen)")
 	cmd.Flags().StringVar(&s.listen, "listen", s.listen, "host:port to listen at")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		_, port, err := net.SplitHostPort(s.listen)
-		if err != nil {
-			return fmt.Errorf("--listen %s: is not host:port", s.listen)
+		if err := checkListen(s.listen); err != nil {
+			return fmt.Errorf("--listen %w", err)
 		}
 		if *url == "" {
-			*url = "http://HOST:" + port
+			*url = urlOf(s.listen)
 		} else if err := checkURL(*url); err != nil {
 			return fmt.Errorf("--url %w", err)
 		}
@@ -116,6 +134,15 @@ key, and print what nodes and clients need. Nothing that is there already is cha
 		return nil
 	}
 	return cmd
+}
+
+// urlOf returns the URL of what listens at an address, with HOST in place of one that the address does not name.
+func urlOf(listen string) string {
+	host, port, _ := net.SplitHostPort(listen)
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "HOST"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // printNetwork says what a new directory's nodes and clients need, and what to do next.

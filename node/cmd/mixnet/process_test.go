@@ -227,12 +227,12 @@ func install(t *testing.T, nodes int) *installation {
 			address:  freePort(t),
 			operator: freePort(t),
 		}
-		status, printed := result(t, "init", "node", "--dir", filepath.Dir(node.config), "--directory", n.url, "--key", n.key, "--address", node.address, "--listen", node.address)
+		status, printed := result(t, "init", "node", "--dir", filepath.Dir(node.config), "--directory", n.url, "--key", n.key, "--address", node.address, "--listen", node.address, "--operator", node.operator)
 		require.Zero(t, status, printed)
 		found := regexp.MustCompile(`of node ([0-9a-f]{24})\.`).FindStringSubmatch(printed)
 		require.NotNil(t, found, printed)
 		node.id = found[1]
-		edit(t, node.config, `refresh = "100ms"`, `size = 2`, `interval = "20ms"`, `keep = true`, "[limits]\n"+`links_per_address = 1000`, "[operator]\n"+`listen = "`+node.operator+`"`)
+		edit(t, node.config, `refresh = "100ms"`, `size = 2`, `interval = "20ms"`, `keep = true`, "[limits]\n"+`links_per_address = 1000`)
 		n.nodes = append(n.nodes, node)
 	}
 	return n

@@ -226,3 +226,47 @@ func TestInitOverwritesNothing(t *testing.T) {
 		require.NoFileExists(t, config)
 	}
 }
+
+// TestInitOfSeveralMixesOnOneMachine: each gets ports of its own, from what it is given.
+func TestInitOfSeveralMixesOnOneMachine(t *testing.T) {
+	for _, test := range []struct {
+		arguments        string
+		listen, operator string
+	}{
+		{"", ":7000", "127.0.0.1:9090"},
+		{"--address mix.example.org:7003", ":7003", "127.0.0.1:9090"},
+		{"--address 127.0.0.1:7003 --operator localhost:9093", ":7003", "localhost:9093"},
+		{"--address 127.0.0.1:7003 --listen 127.0.0.1:7004", "127.0.0.1:7004", "127.0.0.1:9090"},
+	} {
+		config := filepath.Join(t.TempDir(), "made", "node.toml")
+		_, err := run(t, "", append([]string{"init", "node", "--dir", filepath.Dir(config)}, strings.Fields(test.arguments)...)...)
+		require.NoError(t, err)
+		edit(t, config, `urls = ["http://127.0.0.1:8080"]`, `key = "`+strings.Repeat("2e", 32)+`"`)
+		if test.arguments == "" {
+			edit(t, config, `address = "mix.example.org:7000"`)
+		}
+		loaded, err := loadNode(config)
+		require.NoError(t, err, test.arguments)
+		require.Equal(t, test.listen, loaded.settings.listen, test.arguments)
+		require.Equal(t, test.operator, loaded.settings.operator, test.arguments)
+	}
+	config := filepath.Join(t.TempDir(), "made", "node.toml")
+	_, err := run(t, "", "init", "node", "--dir", filepath.Dir(config), "--operator=")
+	require.NoError(t, err)
+	text, err := os.ReadFile(config)
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^listen = ""$`, string(text), "no operator's page")
+}
+
+// TestInitDirectoryPrintsWhereItListens, or HOST where that is on every address.
+func TestInitDirectoryPrintsWhereItListens(t *testing.T) {
+	for listen, url := range map[string]string{
+		":8080": "http://HOST:8080", "0.0.0.0:8081": "http://HOST:8081", "[::]:8081": "http://HOST:8081",
+		"127.0.0.1:8082": "http://127.0.0.1:8082", "[::1]:8083": "http://[::1]:8083",
+	} {
+		printed, err := run(t, "", "init", "directory", "--dir", filepath.Join(t.TempDir(), "made"), "--listen", listen)
+		require.NoError(t, err)
+		require.Contains(t, printed, "urls = [\""+url+"\"]")
+		require.Contains(t, printed, "--directory "+url+" ")
+	}
+}

@@ -183,6 +183,7 @@ func localNode(listener net.Listener, known *directory.Client) (*node.Node, erro
 		Handlers:  map[string]node.Handler{"echo": exit.NewEcho(localNet.Params)},
 		Mix:       mix.Config{Size: localBatch, Interval: localDeadline},
 		Refresh:   localRefresh,
+		Version:   version(),
 
 		MaxLinksPerAddress: 1024, // everybody is at one address here
 	})
@@ -211,7 +212,7 @@ func (l *localNetwork) run(ctx context.Context) error {
 	defer cancel(nil)
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := l.server.Serve(l.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(directory.Limit(l.listener)); !errors.Is(err, http.ErrServerClosed) {
 			cancel(fmt.Errorf("directory: %w", err))
 		}
 	})
