@@ -15,7 +15,7 @@ import (
 
 const (
 	maxSilence = 5 * time.Second // that a client bears before and within an answer
-	maxRequest = 2 * time.Minute // that it may take in all
+	maxRequest = 4 * time.Minute // that it may take in all: more than a server gives it
 	maxReason  = 512             // bytes of a refusal that are read for its first line
 )
 

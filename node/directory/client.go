@@ -28,7 +28,7 @@ type Client struct {
 
 	// HTTP makes the requests. Nil means a client that uses no proxy and no compression, follows no redirect, and
 	// keeps no connection. Whoever makes them, a server has 5 s to answer, and as much for each further part of its
-	// answer; the whole may take 2 minutes.
+	// answer; the whole may take 4 minutes.
 	HTTP *http.Client
 
 	// Now is the clock. time.Now if nil.

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"fmt"
 	"slices"
@@ -120,6 +121,7 @@ func parseDescriptor(signed []byte) (*Descriptor, error) {
 	if err := d.validate(); err != nil {
 		return nil, err
 	}
+	d.Evidence = bytes.Clone(d.Evidence)
 	return d, nil
 }
 
@@ -148,7 +150,8 @@ func (d *Descriptor) encode() []byte {
 	return b.BytesOrPanic()
 }
 
-// decodeDescriptor is the reverse of encode. It checks no more than that the lengths add up.
+// decodeDescriptor is the reverse of encode. It checks no more than that the lengths add up. The evidence is a part of
+// body.
 func decodeDescriptor(body []byte) (*Descriptor, error) {
 	var (
 		d                                 = &Descriptor{Identity: make(ed25519.PublicKey, ed25519.PublicKeySize)}
@@ -181,7 +184,7 @@ func decodeDescriptor(body []byte) (*Descriptor, error) {
 		d.Services = append(d.Services, string(name))
 	}
 	if len(evidence) > 0 {
-		d.Evidence = slices.Clone([]byte(evidence))
+		d.Evidence = evidence
 	}
 	return d, nil
 }

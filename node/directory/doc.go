@@ -20,14 +20,21 @@
 //     and across restarts. A view counts once it is in the store.
 //   - What happens to a node is in the next view that the same server is asked for, and a second later at the other
 //     servers. Only where changes come thicker than that, they wait for each other: all servers together sign 32 views
-//     in a row and then one in a second. There is a new view with each epoch, and when half the life of the last has
-//     gone.
+//     in a row and then one in a second; of views above 256 KiB fewer, so that they add 256 KiB a second to the store,
+//     but eight in an epoch or in a view's life if that is more. There is a new view with each epoch, and when half
+//     the life of the last has gone, whatever came before.
+//   - A node changes what is stored of it ten times at once, and then once in a minute, or four times an epoch if that
+//     is more; it can always leave. ServerConfig.MaxNewNodes says what one address may register. What is above that
+//     gets status 429 and does not reach the store.
 //   - While the store fails, servers show their last view until it expires, and refuse what is new with status 503.
 //   - There is one way to write anything: what a reader accepts, and writes again, comes out as the same bytes.
 //   - What comes from outside, or stands in the store, never makes this package panic. A client never keeps more than
-//     one view of [MaxViewSize] bytes and [MaxNodes] nodes, in whole and in parts. A server keeps four, as many
-//     records of nodes as ServerConfig.MaxNodes, and 2048 requests at once, 256 of them from one address; it cuts off
-//     those who read the oldest of five views, or one for more than a minute.
+//     one view of [MaxViewSize] bytes and [MaxNodes] nodes, in whole and in parts. A server keeps 64 MiB of
+//     versions that are being sent, as many records of nodes as ServerConfig.MaxNodes, and 2048 requests at once, 256
+//     of them from one address.
+//   - Who reads a view at 1 Mbit/s or faster gets the whole of it, in networks with epochs of 10 minutes or longer.
+//     Where readers keep more versions than there is room for, those at the address that reads the most versions are
+//     cut off first.
 //   - A network with the insecure key schedule is refused by its directory, its nodes and its clients.
 //
 // What it does not: hide who asks the directory, say whether a node can be reached or can be trusted, or keep a
@@ -42,9 +49,9 @@
 // a server whose clock is ahead lets nodes expire early, and one that is half a view's lifetime off signs views that
 // the others replace. Nodes' clocks may be up to a day ahead.
 //
-// Serve a Server with an [http.Server] that has a ReadHeaderTimeout and an IdleTimeout, and a limit on connections
-// below its limit on files. The Server sets deadlines of its own for bodies and views. Behind a proxy, all requests
-// seem to come from one address: let the proxy limit them, and raise ServerConfig.MaxNewNodes.
+// Serve a Server on a listener from [Limit], with an [http.Server] that has a ReadHeaderTimeout and an IdleTimeout. The
+// Server sets deadlines of its own for bodies and views. Behind a proxy, all requests seem to come from one address: let
+// the proxy limit connections and requests in place of Limit, and raise ServerConfig.MaxNewNodes.
 //
 // A copy of the store is worth little more than a day: nodes renew what is in it. After a store was lost or set back,
 // restart the servers; versions go on, for they count milliseconds, and nodes register again by themselves. To change

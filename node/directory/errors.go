@@ -23,6 +23,8 @@ var (
 	ErrTaken    = errors.New("another node has this node id")
 	ErrFull     = errors.New("no room for another node")
 	ErrTooMany  = errors.New("too many new nodes from one address: try again later")
+	ErrTooMuch  = errors.New("too many bytes of descriptors from one address: try again later")
+	ErrTooOften = errors.New("the node has changed too often: try again later")
 	ErrStore    = errors.New("the directory cannot reach what it knows: try again later")
 )
 

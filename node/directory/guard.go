@@ -3,7 +3,6 @@ package directory
 import (
 	"hash/maphash"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -14,8 +13,6 @@ const (
 	maxServed           = 2048 // requests
 	maxServedFromSource = 256  // of those from one source
 
-	maxPinned    = 4           // versions of the view that are being sent, the current one among them
-	viewDeadline = time.Minute // to have read a view
 	bodyDeadline = 10 * time.Second
 )
 
@@ -28,6 +25,7 @@ type guard struct {
 	served     int
 	fromSource [4096]uint16
 	newNodes   [4096]bucket
+	bytes      [4096]bucket
 }
 
 func newGuard() *guard { return &guard{seed: maphash.MakeSeed()} }
@@ -57,26 +55,32 @@ func (g *guard) leave(source string) {
 	g.fromSource[slot]--
 }
 
-// admitNew counts a node that nobody knows, and reports whether its source may bring one: perHour at once, and then
-// that many in each hour.
-func (g *guard) admitNew(source string, now time.Time, perHour int) bool {
-	every := time.Hour / time.Duration(perHour)
+// admit counts what a source registers: a descriptor of size bytes, of a node that is new to the directory or not. It
+// returns ErrTooMany or ErrTooMuch, and counts nothing, where that is more than allowed.
+func (g *guard) admit(source string, now time.Time, allowed allowance, size int, isNew bool) error {
+	slot := g.slot(source)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := &g.newNodes[g.slot(source)]
-	if !b.has(now, every, perHour) {
-		return false
+	newNodes, bytes := &g.newNodes[slot], &g.bytes[slot]
+	switch {
+	case isNew && !newNodes.has(1, now, allowed.newNodes):
+		return ErrTooMany
+	case !bytes.has(size, now, allowed.bytes):
+		return ErrTooMuch
 	}
-	b.take(now, every, perHour)
-	return true
+	if isNew {
+		newNodes.take(1, now, allowed.newNodes)
+	}
+	bytes.take(size, now, allowed.bytes)
+	return nil
 }
 
-// sourceOf returns what stands for the sender of a request: its IPv4 address, or its /64 of IPv6, which one host can
-// have to itself.
-func sourceOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// sourceOf returns what stands for a sender at a remote address: its IPv4 address, or its /64 of IPv6, which one host
+// can have to itself.
+func sourceOf(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
-		return r.RemoteAddr
+		return remote
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
@@ -87,55 +91,4 @@ func sourceOf(r *http.Request) string {
 		return prefix.String()
 	}
 	return ip.String()
-}
-
-// pins are the views that are being sent. Slow readers can keep a few versions in memory and no more: when there is one
-// too many, those who read the oldest are cut off.
-type pins struct {
-	mu   sync.Mutex
-	list []*pin // oldest first; guarded by mu
-}
-
-type pin struct {
-	view    *publication
-	readers map[*http.ResponseController]struct{}
-}
-
-// add counts a reader of p, whose connection is w's, until the returned function is called.
-func (ps *pins) add(p *publication, w *http.ResponseController) (remove func()) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	var at *pin
-	for _, held := range ps.list {
-		if held.view == p {
-			at = held
-		}
-	}
-	if at == nil {
-		at = &pin{p, make(map[*http.ResponseController]struct{})}
-		ps.list = append(ps.list, at)
-		if len(ps.list) > maxPinned {
-			for reader := range ps.list[0].readers {
-				_ = reader.SetWriteDeadline(time.Unix(1, 0))
-			}
-			ps.list = ps.list[1:]
-		}
-	}
-	at.readers[w] = struct{}{}
-	return func() { ps.remove(at, w) }
-}
-
-func (ps *pins) remove(at *pin, w *http.ResponseController) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	delete(at.readers, w)
-	if len(at.readers) > 0 {
-		return
-	}
-	for i, held := range ps.list {
-		if held == at {
-			ps.list = append(ps.list[:i:i], ps.list[i+1:]...)
-			return
-		}
-	}
 }

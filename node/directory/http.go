@@ -2,14 +2,11 @@ package directory
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -35,13 +32,15 @@ var refusals = []struct {
 	{ErrOlder, http.StatusConflict},
 	{ErrTaken, http.StatusConflict},
 	{ErrTooMany, http.StatusTooManyRequests},
+	{ErrTooMuch, http.StatusTooManyRequests},
+	{ErrTooOften, http.StatusTooManyRequests},
 	{ErrFull, http.StatusServiceUnavailable},
 	{ErrStore, http.StatusServiceUnavailable},
 }
 
 // ServeHTTP answers what the package comment lists under HTTP, and other requests with 404 or 405.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	source := sourceOf(r)
+	source := sourceOf(r.RemoteAddr)
 	if !s.guard.enter(source) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many requests at once: try again later", http.StatusServiceUnavailable)
@@ -53,7 +52,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serveRegistration(w http.ResponseWriter, r *http.Request) {
 	s.serveStatement(w, r, "a descriptor", MaxDescriptorSize, func(signed []byte) error {
-		return s.register(r.Context(), signed, sourceOf(r))
+		return s.register(r.Context(), signed, sourceOf(r.RemoteAddr))
 	})
 }
 
@@ -93,11 +92,19 @@ func (s *Server) refuse(w http.ResponseWriter, reason error) {
 			break
 		}
 	}
-	switch status {
-	case http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", strconv.Itoa(int(time.Hour/time.Second)/s.cfg.MaxNewNodes+1))
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", strconv.Itoa(int(retryEvery/time.Second)))
+	var wait time.Duration
+	switch {
+	case errors.Is(reason, ErrTooMany):
+		wait = s.allowed.newNodes.every
+	case errors.Is(reason, ErrTooMuch):
+		wait = s.allowed.bytes.every * MaxDescriptorSize
+	case errors.Is(reason, ErrTooOften):
+		wait = s.allowed.renewals.every
+	case status == http.StatusServiceUnavailable:
+		wait = retryEvery - 1
+	}
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 	}
 	http.Error(w, reason.Error(), status)
 }
@@ -108,12 +115,9 @@ func (s *Server) serveView(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, err)
 		return
 	}
-	connection := http.NewResponseController(w)
-	_ = connection.SetWriteDeadline(time.Now().Add(viewDeadline))
-	defer s.pins.add(p, connection)()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("ETag", p.tag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.signed))
+	s.send(w, r, p.signed)
 }
 
 func (s *Server) serveListing(w http.ResponseWriter, r *http.Request) {
@@ -122,61 +126,15 @@ func (s *Server) serveListing(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, err)
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(viewDeadline))
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Write(s.listing(p))
+	s.send(w, r, s.page.of(p, s.publicKey()))
 }
 
-// listing is the view for people. What nodes wrote is in it as it is: a descriptor with anything but visible ASCII is
-// not accepted.
-func (s *Server) listing(p *publication) []byte {
-	now := s.cfg.Now()
-	nodes := p.nodes()
-	var page bytes.Buffer
-	table := tabwriter.NewWriter(&page, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "Directory of a Sphinx mix network\n\n")
-	fmt.Fprintf(table, "key\t%s\n", hex.EncodeToString(s.publicKey()))
-	fmt.Fprintf(table, "packets\tup to %d hops, payload of %d bytes, %d bytes in all\n", p.MaxHops, p.PayloadSize, p.PacketSize())
-	fmt.Fprintf(table, "epochs\t%s each, now %d\n", p.Epoch, p.EpochAt(now))
-	fmt.Fprintf(table, "view\tversion %d, from %s to %s\n", p.Version, stamp(p.Published), stamp(p.Expires))
-	fmt.Fprintf(table, "nodes\t%d\n\n", len(nodes))
-	table.Flush()
-
-	fmt.Fprintf(table, "NODE\tADDRESS\tEPOCHS\tSERVICES\tEVIDENCE\tEXPIRES\n")
-	for _, d := range nodes {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
-			d.ID(), d.Address, epochs(d.Keys), orDash(strings.Join(d.Services, " ")), evidence(d.Evidence), remaining(d, now))
-	}
-	table.Flush()
-	return page.Bytes()
-}
-
-func epochs(keys []EpochKey) string {
-	var words []string
-	for _, k := range keys {
-		words = append(words, strconv.FormatUint(k.Epoch, 10))
-	}
-	return strings.Join(words, " ")
-}
-
-func evidence(e []byte) string {
-	if len(e) == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%d bytes", len(e))
-}
-
-func remaining(d *Descriptor, now time.Time) string {
-	if d.expired(now) {
-		return "expired"
-	}
-	return "in " + d.Expires.Sub(now).Round(time.Second).String()
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+// send answers with body, of which all readers share the one copy, and gives them the time that its size takes.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, body []byte) {
+	connection := http.NewResponseController(w)
+	_ = connection.SetWriteDeadline(time.Now().Add(readTime(len(body))))
+	defer s.pins.add(body, sourceOf(r.RemoteAddr), connection)()
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }

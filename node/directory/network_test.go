@@ -87,9 +87,9 @@ func TestImpossibleNetworksAreRefused(t *testing.T) {
 // A routing block can carry every delay that a maker of packets may draw, however long the network's delays are.
 func TestTheLongestDelayOfEachNetworkCanBeAskedFor(t *testing.T) {
 	for mean, want := range map[time.Duration]time.Duration{
-		0:                                        0,
-		time.Millisecond:                         10 * time.Millisecond,
-		50 * time.Millisecond:                    500 * time.Millisecond,
+		0:                                       0,
+		time.Millisecond:                        10 * time.Millisecond,
+		50 * time.Millisecond:                   500 * time.Millisecond,
 		MaxMeanDelay.Truncate(time.Millisecond): 65530 * time.Millisecond,
 	} {
 		n := network

@@ -12,13 +12,24 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// Views are signed anew for what has changed as soon as they are asked for, but only publishBurst times in a row and
-// then once in publishEvery, by all servers together: a thousand nodes that renew their keys within a second cost not a
-// thousand views.
+// Views are signed anew for what has changed as soon as they are asked for, but all servers together do so only
+// publishBurst times in a row and then once in publishEvery: a thousand nodes that renew their keys within a second
+// cost not a thousand views. A large view is signed less often, so that views add publishBytes to the store in a second
+// and hardly more, and those who read one at readBytes a second come to its end before it is pushed out; but as often
+// as publishShare times in an epoch, and in a view's life.
 const (
 	publishEvery = time.Second
 	publishBurst = 32
+	publishBytes = 256 << 10
+	publishShare = 8
 )
+
+// pacing returns how often a view of size bytes may be followed by another because something has changed.
+func (s *Server) pacing(size int) rate {
+	every := min(time.Duration(size)*time.Second/publishBytes, s.cfg.Network.Epoch/publishShare, s.cfg.Lifetime/publishShare)
+	atOnce := min(publishBurst*publishBytes/max(size, 1), publishBurst)
+	return rate{max(every, publishEvery), max(atOnce, 1)}
+}
 
 // publication is a view as it goes out.
 type publication struct {
@@ -48,7 +59,7 @@ func newPublication(signed []byte, key ed25519.PublicKey) (*publication, error) 
 // entityTag makes the ETag of a signed view from its hash.
 func entityTag(hash [sha256.Size]byte) string { return `"` + hex.EncodeToString(hash[:]) + `"` }
 
-// nodes returns the descriptors in the view, expired ones too.
+// nodes returns the descriptors in the view, expired ones too. Their evidence is a part of signed.
 func (p *publication) nodes() []*Descriptor {
 	signed, _ := splitNodes(p.signed[viewHeaderSize:])
 	nodes := make([]*Descriptor, 0, len(signed))
@@ -147,8 +158,9 @@ func (s *Server) draft() (*draft, *publication) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	usable := s.current != nil && s.current.goodAt(now)
-	old := usable && s.current.oldAt(now)
-	if usable && (!old && s.changes == s.shown || !s.pace.has(now, publishEvery, publishBurst)) {
+	late := usable && s.current.lateAt(now)
+	early := usable && s.current.earlyAt(now)
+	if usable && !late && (!early && s.changes == s.shown || !s.pace.has(1, now, s.pacing(len(s.current.signed)))) {
 		return nil, s.current
 	}
 	if n := s.roster.dropExpired(now); n > 0 {
@@ -162,7 +174,7 @@ func (s *Server) draft() (*draft, *publication) {
 			Expires:   published.Add(s.cfg.Lifetime),
 			Network:   s.cfg.Network,
 		},
-		forChanges: usable && !old,
+		forChanges: usable && !late && !early,
 		changes:    s.changes,
 		mark:       s.mark,
 	}
@@ -182,11 +194,18 @@ func (s *Server) show(p *publication, d *draft) {
 	s.shown = d.changes
 }
 
-// oldAt reports whether the time has come for a new view: with each epoch, when half the life of this one has gone, and
-// when it is from a future that a corrected clock has taken back.
-func (p *publication) oldAt(now time.Time) bool {
+// lateAt reports whether the time has come for a new view whatever has happened: with each epoch, and when half the
+// life of this one has gone.
+func (p *publication) lateAt(now time.Time) bool {
 	half := p.Expires.Sub(p.Published) / 2
-	return !now.Before(p.Published.Add(half)) || now.Before(p.Published.Add(-half)) || p.EpochAt(now) > p.EpochAt(p.Published)
+	return !now.Before(p.Published.Add(half)) || p.EpochAt(now) > p.EpochAt(p.Published)
+}
+
+// earlyAt reports whether p is from a future that a corrected clock has taken back. Servers whose clocks are far apart
+// would replace each other's views for that without end, so that it is held to the pace of changes.
+func (p *publication) earlyAt(now time.Time) bool {
+	half := p.Expires.Sub(p.Published) / 2
+	return now.Before(p.Published.Add(-half))
 }
 
 // adopt makes p, which is newer than all views seen, the current view. It is called with mu held.
@@ -198,5 +217,5 @@ func (s *Server) adopt(p *publication) {
 		return
 	}
 	s.current = p
-	s.pace.take(s.cfg.Now(), publishEvery, publishBurst)
+	s.pace.take(1, s.cfg.Now(), s.pacing(len(p.signed)))
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -54,9 +55,9 @@ func TestVersionsRiseAcrossARestart(t *testing.T) {
 	require.Greater(t, published(t, restarted).Version, before.Version)
 }
 
-func TestAThousandChangesAreFewViews(t *testing.T) {
+func TestManyChangesAreFewViews(t *testing.T) {
 	s, _, now := serve(t, ServerConfig{})
-	const nodes, renewals = 20, 50
+	const nodes, renewals = 20, renewBurst
 	versions := map[uint64]bool{}
 	for version := range uint64(renewals) {
 		for n := byte(1); n <= nodes; n++ {
@@ -91,6 +92,51 @@ func TestAViewIsSignedAnewWithEachEpoch(t *testing.T) {
 	require.Equal(t, start.Add(time.Hour), second.Published)
 	now.advance(time.Hour - 1)
 	require.Same(t, second, published(t, s))
+}
+
+// The larger a view, the less often it is signed, but neither an epoch nor a leave waits for long.
+func TestLargeViewsAreSignedLessOftenButInTime(t *testing.T) {
+	pacing := func(size int, epoch, lifetime time.Duration) rate {
+		n := network
+		n.Epoch = epoch
+		s, err := NewServer(ServerConfig{Key: directoryKey, Network: n, Lifetime: lifetime})
+		require.NoError(t, err)
+		return s.pacing(size)
+	}
+	require.Equal(t, rate{time.Second, 32}, pacing(viewHeaderSize, time.Hour, time.Hour))
+	require.Equal(t, rate{time.Second, 32}, pacing(256<<10, time.Hour, time.Hour))
+	require.Equal(t, rate{4 * time.Second, 8}, pacing(1<<20, time.Hour, time.Hour))
+	require.Equal(t, rate{64 * time.Second, 1}, pacing(MaxViewSize, time.Hour, time.Hour))
+	require.Equal(t, time.Minute/8, pacing(MaxViewSize, time.Minute, time.Hour).every)
+	require.Equal(t, time.Minute/8, pacing(MaxViewSize, time.Hour, time.Minute).every)
+	require.Equal(t, time.Second, pacing(MaxViewSize, time.Second, 2*time.Second).every)
+
+	s, client, now := serve(t, ServerConfig{})
+	for n := range byte(230) {
+		d := full(n)
+		d.Expires = start.Add(24 * time.Hour)
+		require.NoError(t, s.register(t.Context(), signed(t, n, d), fmt.Sprint(n)))
+	}
+	leave := func(n byte) {
+		require.NoError(t, client.Leave(t.Context(), SignLeave(identity(n), 2)))
+	}
+	listed := func() int { return len(viewOfServer(t, s).Nodes) }
+	require.Equal(t, 230, listed())
+	now.advance(17 * time.Second)
+	leave(1)
+	require.Equal(t, 229, listed(), "a leave after some quiet")
+	leave(2)
+	require.Equal(t, 229, listed())
+	now.advance(17 * time.Second)
+	require.Equal(t, 228, listed())
+
+	leave(3)
+	now.advance(start.Add(time.Hour).Sub(now.Now()) - time.Second)
+	require.Equal(t, 227, listed())
+	leave(4)
+	require.Equal(t, 227, listed())
+	now.advance(time.Second)
+	require.Equal(t, 226, listed(), "an epoch does not wait")
 }
 
 // Servers whose clocks differ do not replace each other's views for that.

@@ -13,12 +13,13 @@ import (
 type roster struct {
 	places  int // how many nodes may have a record
 	records map[NodeID]*record
-	size    int      // of the view that lists them all, in bytes
-	expired []string // names of dropped records, which the store may still have
+	paces   map[NodeID]*bucket // of what the nodes change; none for who has changed nothing
+	size    int                // of the view that lists them all, in bytes
+	expired []string           // names of dropped records, which the store may still have
 }
 
 func newRoster(places int) roster {
-	return roster{places: places, records: make(map[NodeID]*record), size: viewHeaderSize}
+	return roster{places: places, records: make(map[NodeID]*record), paces: make(map[NodeID]*bucket), size: viewHeaderSize}
 }
 
 // judge says whether r says anything new, and what the roster has against it: the error wraps ErrTaken, ErrOlder or
@@ -81,6 +82,18 @@ func (ro *roster) merge(r *record) bool {
 	return true
 }
 
+// renewals returns what paces the changes of a node that is known. That of any other is not kept.
+func (ro *roster) renewals(id NodeID) *bucket {
+	pace := ro.paces[id]
+	if pace == nil {
+		pace = new(bucket)
+		if ro.records[id] != nil {
+			ro.paces[id] = pace
+		}
+	}
+	return pace
+}
+
 // keepOf returns until when a record that takes the place of r's must be kept.
 func (ro *roster) keepOf(r *record) time.Time {
 	if held, known := ro.records[r.id]; known && held.keep.After(r.keep) {
@@ -100,6 +113,7 @@ func (ro *roster) dropExpired(now time.Time) int {
 		}
 		if !now.Before(r.keep) {
 			delete(ro.records, id)
+			delete(ro.paces, id)
 			if len(ro.expired) < ro.places { // one that is not deleted now is found again at the next start
 				ro.expired = append(ro.expired, r.name())
 			}

@@ -38,7 +38,9 @@ type ServerConfig struct {
 
 	// MaxNewNodes is how many nodes that the directory does not know one address may register at once, and then again
 	// within each hour. An address is one of IPv4 or a /64 of IPv6, as the server sees it: behind a proxy there is only
-	// one. 256 if zero.
+	// one. With it goes how many bytes of descriptors, of nodes known or not, an address may register: those of
+	// MaxNewNodes + 64 of the largest, at once and then again within each hour; and MaxNewNodes times 512 in each epoch,
+	// where that is more. 256 if zero.
 	MaxNewNodes int
 
 	// Now is the clock. time.Now if nil.
@@ -90,11 +92,13 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 // the root of its host, by an [http.Server] that has timeouts. It is safe for concurrent use and starts nothing of its
 // own: what there is to do is done by the requests.
 type Server struct {
-	cfg   ServerConfig
-	hash  [32]byte // of cfg.Network
-	mux   *http.ServeMux
-	guard *guard
-	pins  pins
+	cfg     ServerConfig
+	hash    [32]byte // of cfg.Network
+	allowed allowance
+	mux     *http.ServeMux
+	guard   *guard
+	pins    pins
+	page    page
 
 	// turn holds one token while somebody reads the store or publishes. Whoever holds it may wait for the store; mu is
 	// only ever held for a moment.
@@ -110,7 +114,7 @@ type Server struct {
 	changes uint64       // how often something has happened that current may not have,
 	shown   uint64       // and up to which of these times it has
 	version uint64       // the highest version of a view seen, of whatever network
-	pace    bucket       // of publications
+	pace    bucket       // of publications for changes
 }
 
 // NewServer returns a directory. It does not ask the store yet. The error wraps ErrKey, ErrNetwork, ErrInsecureSchedule
@@ -123,8 +127,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s := &Server{
 		cfg:       cfg,
 		hash:      cfg.Network.Hash(),
+		allowed:   allowanceOf(cfg),
 		mux:       http.NewServeMux(),
 		guard:     newGuard(),
+		pins:      pins{limit: maxPinned},
 		turn:      make(chan struct{}, 1),
 		published: -1,
 		roster:    newRoster(cfg.MaxNodes),
@@ -200,7 +206,7 @@ func (s *Server) store(ctx context.Context, r *record, mark int64) (bool, error)
 }
 
 // prepare returns r as it is to be stored, and the mark up to which that was decided; or nil if nothing is to be
-// stored, and why. A node that is new is paid for once.
+// stored, and why. What is stored is paid for once.
 func (s *Server) prepare(r *record, from string, paid *bool) (next *record, mark int64, err error) {
 	now := s.cfg.Now()
 	s.mu.Lock()
@@ -209,9 +215,9 @@ func (s *Server) prepare(r *record, from string, paid *bool) (next *record, mark
 	if err != nil || !changes {
 		return nil, 0, err
 	}
-	if _, known := s.roster.records[r.id]; !known && !*paid {
-		if !s.guard.admitNew(from, now, s.cfg.MaxNewNodes) {
-			return nil, 0, ErrTooMany
+	if !*paid {
+		if err := s.admit(r, from, now); err != nil {
+			return nil, 0, err
 		}
 		*paid = true
 	}

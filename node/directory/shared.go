@@ -109,6 +109,9 @@ func (s *Server) load(values map[string][]byte, reached int64) {
 	s.mark, s.read, s.failure = reached, now, nil
 	for _, r := range records {
 		s.take(r)
+		if r.desc != nil {
+			s.roster.renewals(r.id).take(1, now, s.allowed.renewals) // a node that asks each server once has asked often
+		}
 	}
 	if len(records) > 0 {
 		s.cfg.Log.Info("nodes read from the store", "changed", len(records), "known", len(s.roster.records))

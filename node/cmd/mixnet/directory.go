@@ -71,7 +71,7 @@ func (l *loadedServer) run(ctx context.Context, log *slog.Logger) error {
 	}
 	server := newWebServer(handler)
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	go func() { ended <- server.Serve(directory.Limit(listener)) }()
 	log.Info("the directory runs", "address", listener.Addr().String(), "key", hex.EncodeToString(l.identity.Public().(ed25519.PublicKey)))
 	select {
 	case err := <-ended:
@@ -92,11 +92,12 @@ func (l *loadedServer) run(ctx context.Context, log *slog.Logger) error {
 // newWebServer returns what serves pages to others, of whom nobody holds a connection for long.
 func newWebServer(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:        handler,
-		ReadTimeout:    10 * time.Second,
-		WriteTimeout:   time.Minute,
-		IdleTimeout:    10 * time.Second,
-		MaxHeaderBytes: 16 << 10,
-		ErrorLog:       silent,
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       10 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          silent,
 	}
 }

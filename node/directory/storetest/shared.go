@@ -194,7 +194,7 @@ func oneVersionIsOneView(t *testing.T, data Data) {
 
 func bothTakeInTheSameNode(t *testing.T, data Data) {
 	a, b, now := two(t, data)
-	for version := uint64(1); version <= 10; version++ {
+	for version := uint64(1); version <= 5; version++ {
 		var running sync.WaitGroup
 		var failed [2]error
 		for i, h := range []*host{a, b} {
