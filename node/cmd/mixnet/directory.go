@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	stdlog "log"
 	"log/slog"
@@ -29,23 +28,14 @@ The exit status is 0 after a first signal, 2 where the configuration is wrong, a
 		Example: "  mixnet init directory\n  mixnet directory --config mixnet-directory/directory.toml --check\n  mixnet directory --config mixnet-directory/directory.toml",
 		Args:    noArguments,
 	}
-	config, check := configFlags(cmd, filepath.Join(directoryFolder, "directory.toml"))
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := loadDirectory(*config)
-		if err != nil {
-			return err
-		}
-		if *check {
-			fmt.Fprintln(cmd.OutOrStdout(), "ok")
-			return nil
-		}
-		return loaded.run(cmd.Context(), loaded.settings.log.logger(cmd.ErrOrStderr()))
-	}
+	runConfigured(cmd, filepath.Join(directoryFolder, "directory.toml"), loadDirectory)
 	return cmd
 }
 
 // silent drops what net/http has to say, which is about the addresses of clients.
 var silent = stdlog.New(io.Discard, "", 0)
+
+func (l *loadedServer) logging() *logSettings { return &l.settings.log }
 
 // run serves the directory until ctx ends.
 func (l *loadedServer) run(ctx context.Context, log *slog.Logger) error {

@@ -27,9 +27,22 @@ The exit status is 0 after a first signal, 2 where the configuration is wrong, a
 		Example: "  mixnet init node\n  mixnet node --config mixnet-node/node.toml --check\n  mixnet node --config mixnet-node/node.toml",
 		Args:    noArguments,
 	}
-	config, check := configFlags(cmd, filepath.Join(nodeFolder, "node.toml"))
+	runConfigured(cmd, filepath.Join(nodeFolder, "node.toml"), loadNode)
+	return cmd
+}
+
+// configured is what a configuration file describes, when the file was found good.
+type configured interface {
+	run(ctx context.Context, log *slog.Logger) error
+	logging() *logSettings
+}
+
+// runConfigured makes a command run what a configuration file describes: that which --config names, else standard.
+func runConfigured[C configured](cmd *cobra.Command, standard string, load func(file string) (C, error)) {
+	config := cmd.Flags().String("config", standard, "configuration file")
+	check := cmd.Flags().Bool("check", false, "check the configuration, say what is wrong with it, and run nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := loadNode(*config)
+		loaded, err := load(*config)
 		if err != nil {
 			return err
 		}
@@ -37,17 +50,11 @@ The exit status is 0 after a first signal, 2 where the configuration is wrong, a
 			fmt.Fprintln(cmd.OutOrStdout(), "ok")
 			return nil
 		}
-		return loaded.run(cmd.Context(), loaded.settings.log.logger(cmd.ErrOrStderr()))
+		return loaded.run(cmd.Context(), loaded.logging().logger(cmd.ErrOrStderr()))
 	}
-	return cmd
 }
 
-// configFlags adds the flags of a command that runs what a file describes.
-func configFlags(cmd *cobra.Command, standard string) (config *string, check *bool) {
-	config = cmd.Flags().String("config", standard, "configuration file")
-	check = cmd.Flags().Bool("check", false, "check the configuration, say what is wrong with it, and run nothing")
-	return config, check
-}
+func (l *loadedNode) logging() *logSettings { return &l.settings.log }
 
 // run runs the mix until ctx ends, and then lets it leave.
 func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {

@@ -270,3 +270,13 @@ func TestInitDirectoryPrintsWhereItListens(t *testing.T) {
 		require.Contains(t, printed, "--directory "+url+" ")
 	}
 }
+
+// TestMixesOfUpSayTheirVersion, as those of a configuration do.
+func TestMixesOfUpSayTheirVersion(t *testing.T) {
+	local, err := listenLocal(4, 0)
+	require.NoError(t, err)
+	defer local.close()
+	for _, n := range local.nodes {
+		require.Equal(t, version(), n.Stats().Version)
+	}
+}
