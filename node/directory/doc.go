@@ -29,10 +29,10 @@
 //   - While the store fails, servers show their last view until it expires, and refuse what is new with status 503.
 //   - There is one way to write anything: what a reader accepts, and writes again, comes out as the same bytes.
 //   - What comes from outside, or stands in the store, never makes this package panic. A client never keeps more than
-//     one view of [MaxViewSize] bytes and [MaxNodes] nodes, in whole and in parts. A server keeps 64 MiB of
+//     one view of [MaxViewSize] bytes and [MaxNodes] nodes, in whole and in parts. A server keeps 128 MiB of
 //     versions that are being sent, as many records of nodes as ServerConfig.MaxNodes, and 2048 requests at once, 256
 //     of them from one address.
-//   - Who reads a view at 1 Mbit/s or faster gets the whole of it, in networks with epochs of 10 minutes or longer.
+//   - Who reads a view at 1 Mbit/s or faster gets the whole of it, where epochs and views last 10 minutes or longer.
 //     Where readers keep more versions than there is room for, those at the address that reads the most versions are
 //     cut off first.
 //   - A network with the insecure key schedule is refused by its directory, its nodes and its clients.

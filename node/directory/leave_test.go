@@ -44,6 +44,7 @@ func TestWhoHasLeftIsNotBroughtBack(t *testing.T) {
 	}
 	require.Empty(t, viewOfServer(t, s).Nodes)
 	require.Empty(t, s.roster.records, "remembered for longer than anybody could bring it back")
+	require.Empty(t, s.roster.paces)
 }
 
 // The same holds for a node that does not leave, but has a descriptor that is good for longer than its last.

@@ -8,7 +8,7 @@ import (
 
 // What is sent stays in memory until it has been read.
 const (
-	maxPinned = 4 * MaxViewSize // bytes of all versions that are being sent, the current one among them
+	maxPinned = 8 * MaxViewSize // bytes: a slow reader meets four of the largest views, each with its page
 
 	readBytes = 128 << 10   // in a second, 1 Mbit/s: who reads more slowly is cut off
 	readSlack = time.Minute // some time after

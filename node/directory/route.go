@@ -24,10 +24,10 @@ type NodeID [NodeIDSize]byte
 
 // NodeIDOf returns the id of the node with that identity key.
 func NodeIDOf(identity ed25519.PublicKey) NodeID {
-	h := sha256.New()
-	h.Write([]byte(nodeIDContext))
-	h.Write(identity)
-	return NodeID(h.Sum(nil)[:NodeIDSize])
+	const blockSize = 64 // of SHA-256: the context and the key fit, and are on the stack
+	b := append(append(make([]byte, 0, blockSize), nodeIDContext...), identity...)
+	hash := sha256.Sum256(b)
+	return NodeID(hash[:NodeIDSize])
 }
 
 // String returns the id in hexadecimal, 24 digits.

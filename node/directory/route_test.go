@@ -95,3 +95,9 @@ func TestRefusedMixKeysShareNoSecret(t *testing.T) {
 	}
 	require.True(t, usableMixKey(mixKey(1)))
 }
+
+// Whoever looks for a node in a view hashes a dozen times.
+func TestANodeIDAllocatesNothing(t *testing.T) {
+	d := describe(1)
+	require.Zero(t, testing.AllocsPerRun(100, func() { d.ID() }))
+}
