@@ -15,7 +15,8 @@ import (
 // answer is asked again: what the node knows already stays good until it expires.
 func (n *Node) follow(ctx context.Context) error {
 	defer close(n.left)
-	var registered time.Time // zero where the directory is to be told
+	var registered time.Time   // zero where the directory is to be told
+	var before *directory.View // the newest when it was told
 	tick, announce := time.NewTimer(0), time.NewTimer(0)
 	defer tick.Stop()
 	defer announce.Stop()
@@ -38,7 +39,7 @@ func (n *Node) follow(ctx context.Context) error {
 			if err := n.register(ctx); err != nil {
 				n.cfg.Log.Warn("the directory does not take this node", "error", err)
 			} else {
-				registered = time.Now()
+				registered, before = time.Now(), n.view.Load()
 				n.cfg.Log.Info("registered with the directory", "node", n.id.String())
 			}
 		}
@@ -49,8 +50,8 @@ func (n *Node) follow(ctx context.Context) error {
 		case view.Network != n.cfg.Network:
 			n.cfg.Log.Error("the directory's network is another than this node's, which must be started anew to follow it")
 		default:
-			if _, listed := view.Node(n.id); !listed && time.Since(registered) > n.cfg.Refresh/2 {
-				registered = time.Time{} // the directory has forgotten: tell it again
+			if _, listed := view.Node(n.id); !listed && view != before && time.Since(registered) > n.cfg.Refresh/2 {
+				registered = time.Time{} // the directory has forgotten: tell it again; a view may take it a while, but is another then
 			}
 			n.adopt(view)
 		}
