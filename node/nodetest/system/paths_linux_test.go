@@ -14,7 +14,8 @@ import (
 var paths = [][]int{{0, 1, 2}, {0, 4, 2}, {3, 4, 5}, {3, 1, 5}}
 
 // TestTwentyClientsOnFourPaths is CloudProxy's largest test, with what it left out: replies are compared with what was
-// sent, messages have any length, and batches are of a size that does not divide the senders.
+// sent, messages have any length, and batches are of a size that does not divide the senders. At gateways they fill; at
+// the other nodes, which hear from one address, they wait for their interval.
 func TestTwentyClientsOnFourPaths(t *testing.T) {
 	for _, size := range []int{7, 3} {
 		t.Run(fmt.Sprintf("batch=%d", size), func(t *testing.T) { clientsOnFourPaths(t, 20, size, 10) })
