@@ -55,6 +55,9 @@ func (f *frames) packets(from, to string) (packets []nodetest.Frame, at []time.T
 // TestCoverHasItsRates over hours: as many loops and drops as there should be, as random as a Poisson process is, all of
 // which arrive. The bounds are six deviations wide.
 func TestCoverHasItsRates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const loops, drops, minutes = 0.05, 0.1, 120
 		n := nodetest.Start(t, nodetest.Config{Node: seldom, Client: withCover(loops, drops)})
@@ -235,6 +238,9 @@ func TestCoverIsDelayedLikeMessages(t *testing.T) {
 
 // TestLostLoopsAreCounted: a mix that throws away all that comes to it is in the way of a known part of the loops.
 func TestLostLoopsAreCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var hole switchable
 		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Node: seldom, Client: withCover(0.5, 0), Tap: hole.Tap})
@@ -264,6 +270,9 @@ func TestLostLoopsAreCounted(t *testing.T) {
 
 // TestLoopsThatTakeLongAreNotLost where mixes delay packets.
 func TestLoopsThatTakeLongAreNotLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{
 			Network: directory.Network{MeanDelay: 5 * time.Second},

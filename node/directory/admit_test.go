@@ -18,6 +18,9 @@ func next(t *testing.T, n byte, d Descriptor, version uint64, now time.Time) []b
 }
 
 func TestOneNodeDoesNotWriteTheStoreWithoutLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	store := new(meter)
 	s, client, now := serve(t, ServerConfig{Store: store})
 	const here = "192.0.2.1:1111"
@@ -79,6 +82,9 @@ func TestANodeThatAsksEachServerOnceHasAskedOften(t *testing.T) {
 }
 
 func TestOneAddressDoesNotWriteTheStoreWithoutLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	store := new(meter)
 	s, _, now := serve(t, ServerConfig{Store: store, MaxNewNodes: 8})
 	const here, there = "192.0.2.1:1111", "192.0.2.2:1111"
@@ -104,6 +110,9 @@ func TestOneAddressDoesNotWriteTheStoreWithoutLimit(t *testing.T) {
 
 // A node renews once an epoch, restarts now and then, and shares its address with others.
 func TestNodesRenewHoweverShortTheEpochs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	for _, epoch := range []time.Duration{time.Second, 5 * time.Second, time.Minute, time.Hour, MaxEpoch} {
 		t.Run(fmt.Sprint(epoch), func(t *testing.T) {
 			now := newClock()

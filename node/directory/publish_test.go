@@ -96,6 +96,9 @@ func TestAViewIsSignedAnewWithEachEpoch(t *testing.T) {
 
 // The larger a view, the less often it is signed, but neither an epoch nor a leave waits for long.
 func TestLargeViewsAreSignedLessOftenButInTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	pacing := func(size int, epoch, lifetime time.Duration) rate {
 		n := network
 		n.Epoch = epoch

@@ -15,6 +15,9 @@ import (
 )
 
 func TestExponentialHasItsDistribution(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent")
+	}
 	const draws, bins = 100_000, 100
 	for _, q := range []float64{0.5, 0.95, 0.9999} {
 		random := seeded(1)
