@@ -17,7 +17,9 @@ func (n *Node) follow(ctx context.Context) error {
 	defer close(n.left)
 	var registered time.Time   // zero where the directory is to be told
 	var before *directory.View // the newest when it was told
+	var silent bool            // the directory has not answered the last time
 	tick, announce := time.NewTimer(0), time.NewTimer(0)
+	announce.Stop()
 	defer tick.Stop()
 	defer announce.Stop()
 	for {
@@ -45,17 +47,37 @@ func (n *Node) follow(ctx context.Context) error {
 		}
 		view, err := n.cfg.Directory.Fetch(ctx)
 		switch {
+		case err != nil && silent: // it was said
 		case err != nil:
-			n.cfg.Log.Warn("no view of the network", "error", err)
+			n.cfg.Log.Warn("the directory gives no view; trying again", "known_until", n.knownUntil(), "error", err)
 		case view.Network != n.cfg.Network:
 			n.cfg.Log.Error("the directory's network is another than this node's, which must be started anew to follow it")
 		default:
-			if _, listed := view.Node(n.id); !listed && view != before && time.Since(registered) > n.cfg.Refresh/2 {
+			if silent {
+				n.cfg.Log.Info("the directory gives views again")
+			}
+			d, listed := view.Node(n.id)
+			switch {
+			case listed && d.Version > n.version:
+				n.cfg.Log.Error("the directory lists this node as another process has registered it: is its key in use twice?", "address", d.Address)
+			case listed && n.View() == nil:
+				n.cfg.Log.Info("in the network", "mixes", len(view.Nodes))
+			}
+			if !listed && view != before && time.Since(registered) > n.cfg.Refresh/2 {
 				registered = time.Time{} // the directory has forgotten: tell it again; a view may take it a while, but is another then
 			}
 			n.adopt(view)
 		}
+		silent = err != nil
 	}
+}
+
+// knownUntil is when the view ends that the node has; the zero time if it has none.
+func (n *Node) knownUntil() time.Time {
+	if view := n.View(); view != nil {
+		return view.Expires
+	}
+	return time.Time{}
 }
 
 // adopt makes view the node's own.

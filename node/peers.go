@@ -191,8 +191,10 @@ func (p *peer) connect(ctx context.Context) *outlet {
 		}
 		conn, err := p.dial(ctx)
 		if err == nil {
+			if p.failing.Swap(false) {
+				p.node.cfg.Log.Info("a peer is reached again", "peer", p.desc.ID().String())
+			}
 			p.backoff, p.since = 0, time.Time{}
-			p.failing.Store(false)
 			p.connected.Store(true)
 			return &outlet{
 				conn:    conn,
@@ -205,13 +207,14 @@ func (p *peer) connect(ctx context.Context) *outlet {
 		if ctx.Err() != nil {
 			return nil
 		}
-		p.failing.Store(true)
+		if !p.failing.Swap(true) {
+			p.node.cfg.Log.Warn("a peer cannot be reached; trying again", "peer", p.desc.ID().String(), "address", p.desc.Address, "error", err)
+		}
 		if p.since.IsZero() {
 			p.since = time.Now()
 		}
 		p.backoff = min(max(2*p.backoff, firstBackoff), maxBackoff)
 		p.nextTry = time.Now().Add(p.backoff)
-		p.node.cfg.Log.Warn("a peer cannot be reached", "peer", p.desc.ID().String(), "error", err, "retry", p.backoff)
 		if p.gaveUp() {
 			p.discard()
 			return nil

@@ -101,7 +101,7 @@ func (n *nodeSettings) list() []setting {
 		},
 
 		{
-			key: "mix.strategy", to: &n.mix.Strategy, advice: `give one of these`,
+			key: "mix.strategy", to: &n.mix.Strategy, advice: `give threshold, timed or pool, or poisson in a network whose directory sets network.mean_delay`,
 			about: "When packets leave. All but poisson let them go in a batch, in random order:\n" +
 				"threshold  when they come from enough senders, or the oldest has waited long enough\n" +
 				"timed      every interval\n" +

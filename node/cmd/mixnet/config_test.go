@@ -122,7 +122,7 @@ func TestEveryErrorOfANodesConfigurationHasALineAndARemedy(t *testing.T) {
 		{"negative refresh", `address =`, "refresh = \"-1s\"\naddress =", []wrong{{":2: refresh: ", "negative", "duration"}}},
 		{"lifetime that no directory takes", `address =`, "lifetime = \"1000h\"\naddress =", []wrong{{":2: lifetime: ", "1000h", "168h"}}},
 		{"negative drain", `address =`, "drain = \"-1s\"\naddress =", []wrong{{":2: drain: ", "negative", "0s"}}},
-		{"strategy", "", "[mix]\nstrategy = \"magic\"\n", []wrong{{":8: mix.strategy: ", "threshold, timed, pool, poisson", "one of these"}}},
+		{"strategy", "", "[mix]\nstrategy = \"magic\"\n", []wrong{{":8: mix.strategy: ", "threshold, timed, pool, poisson", "give threshold"}}},
 		{"negative size", "", "[mix]\nsize = -3\n", []wrong{{":8: mix.size: ", "-3", "1 or more"}}},
 		{"fraction above one", "", "[mix]\nstrategy = \"pool\"\npool_fraction = 1.5\n", []wrong{{":9: mix.pool_fraction: ", "at most 1", "fraction"}}},
 		{"setting of another strategy", "", "[mix]\nstrategy = \"timed\"\nsize = 3\n", []wrong{{":9: mix.size: ", "mix.strategy in line 8", "for a threshold or a pool"}}},
@@ -344,7 +344,7 @@ func TestErrorsOfTheNetworkNameTheSetting(t *testing.T) {
 	require.NoError(t, err)
 	still := anyNetwork
 	still.MeanDelay = 0
-	requireErrors(t, file, loaded.suits(still), []wrong{{":8: mix.strategy: ", "no delay", "one of these"}})
+	requireErrors(t, file, loaded.suits(still), []wrong{{":8: mix.strategy: ", "no delay", "mean_delay"}})
 
 	loaded, err = loadNode(file)
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +48,7 @@ Nothing that is there already is changed.`,
 	cmd.Flags().StringSliceVar(&n.directory.urls, "directory", nil, "URL of the network's directory; once for each of its servers")
 	cmd.Flags().StringVar(&n.directory.key, "key", "", "public key of the directory, hexadecimal")
 	cmd.Flags().StringVar(&n.address, "address", "", "host:port that others reach this mix by")
-	cmd.Flags().StringVar(&n.listen, "listen", "", "host:port to listen at (default the port of --address on every address of this machine)")
+	cmd.Flags().StringVar(&n.listen, "listen", "", "host:port to listen at (default the port of --address, on every address of this machine unless that is a loopback one)")
 	cmd.Flags().StringVar(&n.operator, "operator", n.operator, "host:port of the operator's page, on loopback; \"\" for none")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var missing []string
@@ -92,8 +93,11 @@ func (n *nodeSettings) checkAddresses() error {
 	}
 	if n.listen == "" {
 		n.listen = newNodeSettings().listen
-		if _, port, err := net.SplitHostPort(n.address); err == nil {
+		if host, port, err := net.SplitHostPort(n.address); err == nil {
 			n.listen = ":" + port
+			if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+				n.listen = n.address // nobody else can dial it
+			}
 		}
 	}
 	if err := checkListen(n.listen); err != nil {

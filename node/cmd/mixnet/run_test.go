@@ -235,7 +235,7 @@ func TestInitOfSeveralMixesOnOneMachine(t *testing.T) {
 	}{
 		{"", ":7000", "127.0.0.1:9090"},
 		{"--address mix.example.org:7003", ":7003", "127.0.0.1:9090"},
-		{"--address 127.0.0.1:7003 --operator localhost:9093", ":7003", "localhost:9093"},
+		{"--address 127.0.0.1:7003 --operator localhost:9093", "127.0.0.1:7003", "localhost:9093"},
 		{"--address 127.0.0.1:7003 --listen 127.0.0.1:7004", "127.0.0.1:7004", "127.0.0.1:9090"},
 	} {
 		config := filepath.Join(t.TempDir(), "made", "node.toml")
