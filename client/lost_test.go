@@ -139,7 +139,7 @@ func TestOutageIsSurvived(t *testing.T) {
 		require.NoError(t, got.err)
 		require.Equal(t, text(2, cells*room), got.reply)
 		require.LessOrEqual(t, time.Since(start), 31*time.Second, "the longest wait before a cell is sent again, and a round trip")
-		require.Less(t, sent, 25*cells, "who gets no answer asks ever more seldom")
+		require.Less(t, sent, 60*cells, "who gets no answer asks more seldom, but not so seldom that a few ways that are lost cost minutes")
 	})
 }
 

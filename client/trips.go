@@ -63,10 +63,8 @@ func (t *trips) timeout() time.Duration {
 	return min(t.average+max(minTimeout, t.average/4, 4*t.varying, t.delays.beyond), t.limit())
 }
 
-// backedOff is timeout, doubled for each time that the cell was sent before and not answered in time.
+// backedOff is timeout, doubled for each time that the cell was sent before, three times at most: what is lost to a mix
+// that has gone is not found by waiting, and who has few mixes left needs many attempts.
 func (t *trips) backedOff(timeout time.Duration, before int) time.Duration {
-	for range before {
-		timeout = min(2*timeout, t.limit())
-	}
-	return timeout
+	return min(timeout<<min(before, 3), t.limit())
 }
