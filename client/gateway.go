@@ -155,8 +155,9 @@ func (c *Client) gateways() ([]*directory.Descriptor, error) {
 }
 
 const (
-	// steady is how long a session must last to count as a success.
-	steady = 30 * time.Second
+	// steady is how long a session must last to count as a success: a gateway that hangs up at once is left soon. More would
+	// let whoever cuts connections, or starts mixes anew, keep the client out for most of the time.
+	steady = 5 * time.Second
 
 	// loyalty is how many times a client that has lost its gateway tries that one before others: an attacker must not be
 	// able to move it from gateway to gateway by cutting a connection now and then.
