@@ -21,8 +21,17 @@ const (
 	MaxEvidenceSize = 16 << 10
 
 	// MaxDescriptorSize is the size of the largest signed descriptor.
-	MaxDescriptorSize = ed25519.SignatureSize + ed25519.PublicKeySize + 8 + timeSize + 32 + // version, expires, network
+	MaxDescriptorSize = ed25519.SignatureSize + ed25519.PublicKeySize + 8 + timeSize + 32 + 1 + // version, expires, network, weight
 		1 + MaxAddressSize + 1 + MaxEpochKeys*epochKeySize + 2 + MaxServices*(1+MaxServiceSize) + 2 + MaxEvidenceSize
+)
+
+// The weights of a node. Clients choose each of two nodes as often as its weight says, in proportion, wherever they have
+// a choice. A node says its weight itself, and nobody checks it: one that lies gains up to MaxWeight/DefaultWeight = 4
+// times the places on paths that the default would give it, and no claim has it chosen more than 16 times as often as any
+// other node.
+const (
+	DefaultWeight = 4
+	MaxWeight     = 16
 )
 
 const (
@@ -41,6 +50,7 @@ type Descriptor struct {
 	Services []string          // offered at the last hop: up to MaxServices, sorted, of 1 to MaxServiceSize visible ASCII characters
 	Evidence []byte            // that binds the keys to a machine: up to MaxEvidenceSize bytes, opaque here
 	Network  [32]byte          // Hash of the network that the node is set up for
+	Weight   uint8             // how many paths the node can take, relative to others: 1 to MaxWeight
 	Version  uint64            // higher in each descriptor than in all before: a time in milliseconds since 1970
 	Expires  time.Time         // from when on the descriptor is worth nothing; in whole seconds
 }
@@ -66,7 +76,7 @@ func (d *Descriptor) Key(epoch uint64) (sphinx.PublicKey, bool) {
 func (d *Descriptor) ID() NodeID { return NodeIDOf(d.Identity) }
 
 // SignDescriptor returns d, signed by key, as ParseDescriptor reads it: at most MaxDescriptorSize bytes. It puts in the
-// identity if d has none, sorts the services, and cuts Expires down to the second; d itself stays as it is. The error
+// identity and DefaultWeight if d has none, sorts the services, and cuts Expires down to the second; d itself stays as it is. The error
 // wraps ErrKey if key is not usable or not d's, and ErrDescriptor if d is outside a limit.
 func SignDescriptor(key ed25519.PrivateKey, d Descriptor) ([]byte, error) {
 	if err := checkPrivate(key); err != nil {
@@ -78,6 +88,9 @@ func SignDescriptor(key ed25519.PrivateKey, d Descriptor) ([]byte, error) {
 	}
 	if !public.Equal(d.Identity) {
 		return nil, fmt.Errorf("%w: it is not that of the descriptor's identity", ErrKey)
+	}
+	if d.Weight == 0 {
+		d.Weight = DefaultWeight
 	}
 	d.Services = slices.Sorted(slices.Values(d.Services))
 	if err := d.validate(); err != nil {
@@ -134,6 +147,7 @@ func (d *Descriptor) encode() []byte {
 	b.AddUint64(d.Version)
 	b.AddUint64(uint64(d.Expires.Unix()))
 	b.AddBytes(d.Network[:])
+	b.AddUint8(d.Weight)
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(d.Address)) })
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) {
 		for _, k := range d.Keys {
@@ -160,7 +174,7 @@ func decodeDescriptor(body []byte) (*Descriptor, error) {
 		address, keys, services, evidence cryptobyte.String
 	)
 	if !s.CopyBytes(d.Identity) || !s.ReadUint64(&d.Version) || !s.ReadUint64(&expires) || !s.CopyBytes(d.Network[:]) ||
-		!s.ReadUint8LengthPrefixed(&address) || !s.ReadUint8LengthPrefixed(&keys) ||
+		!s.ReadUint8(&d.Weight) || !s.ReadUint8LengthPrefixed(&address) || !s.ReadUint8LengthPrefixed(&keys) ||
 		!s.ReadUint16LengthPrefixed(&services) || !s.ReadUint16LengthPrefixed(&evidence) || !s.Empty() {
 		return nil, fmt.Errorf("%w: its fields are not as long as it is", ErrDescriptor)
 	}

@@ -25,12 +25,13 @@ func full(n byte) Descriptor {
 		d.Services = append(d.Services, fmt.Sprintf("%0*d", MaxServiceSize, i))
 	}
 	d.Evidence = bytes.Repeat([]byte{0xee}, MaxEvidenceSize)
+	d.Weight = MaxWeight
 	return d
 }
 
 func TestDescriptorRoundTrip(t *testing.T) {
 	small := describe(1)
-	small.Services, small.Keys[0].Epoch = nil, 1<<64-1
+	small.Services, small.Keys[0].Epoch, small.Weight = nil, 1<<64-1, 1
 	for name, d := range map[string]Descriptor{"usual": describe(1), "full": full(1), "small": small} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseDescriptor(signed(t, 1, d), start)
@@ -48,13 +49,14 @@ func TestTheLargestDescriptorHasTheDocumentedSize(t *testing.T) {
 
 func TestSignDescriptorCompletes(t *testing.T) {
 	d := describe(1)
-	d.Identity = nil
+	d.Identity, d.Weight = nil, 0
 	d.Services = []string{"tcp", "echo"}
 	d.Expires = d.Expires.Add(999 * time.Millisecond).In(time.FixedZone("", 3600))
 	given := slices.Clone(d.Services)
 	got, err := ParseDescriptor(signed(t, 1, d), start)
 	require.NoError(t, err)
 	require.Equal(t, public(identity(1)), got.Identity)
+	require.EqualValues(t, DefaultWeight, got.Weight)
 	require.Equal(t, []string{"echo", "tcp"}, got.Services)
 	require.Equal(t, start.Add(time.Hour), got.Expires)
 	require.Equal(t, given, d.Services, "the caller's slice was changed")
@@ -201,6 +203,25 @@ func TestDescriptorLimits(t *testing.T) {
 	})
 }
 
+// TestNoWeightIsMoreThanTheLimit, or none at all: a node cannot claim more of the paths than that.
+func TestNoWeightIsMoreThanTheLimit(t *testing.T) {
+	for weight := range 256 {
+		d := describe(1)
+		d.Weight = uint8(weight)
+		got, err := ParseDescriptor(resign(1, d), start)
+		if weight < 1 || weight > MaxWeight {
+			require.ErrorIs(t, err, ErrDescriptor, "weight %d", weight)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, d.Weight, got.Weight)
+	}
+	d := describe(1)
+	d.Weight = MaxWeight + 1
+	_, err := SignDescriptor(identity(1), d)
+	require.ErrorIs(t, err, ErrDescriptor)
+}
+
 func TestAddressesThatCanBeDialled(t *testing.T) {
 	for _, address := range []string{
 		"127.0.0.1:4000", "[::1]:4000", "[2001:db8::1]:1", "mix.example:65535", "mix.example.:80", "mix_1:80", "MIX-1:80", "10:80",
@@ -219,7 +240,7 @@ func TestMalformedDescriptorEncodings(t *testing.T) {
 	body := d.encode()
 	const (
 		expires  = ed25519.PublicKeySize + 8
-		address  = expires + timeSize + 32
+		address  = expires + timeSize + 32 + 1
 		services = 1 + len("mix.example:4000") + address + 1 + epochKeySize
 	)
 	for name, spoil := range map[string]func(b []byte) []byte{

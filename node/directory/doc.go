@@ -62,8 +62,8 @@
 // Numbers are big-endian, times are seconds since 1970, and [n] stands before what has a length of n bytes. A signature
 // is Ed25519 over the context, its closing zero byte, and everything that stands behind the signature.
 //
-//	descriptor = signature(64) ‖ identity(32) ‖ version(8) ‖ expires(8) ‖ hash(32) ‖ [1] address ‖ [1] keys ‖
-//	             [2] services ‖ [2] evidence
+//	descriptor = signature(64) ‖ identity(32) ‖ version(8) ‖ expires(8) ‖ hash(32) ‖ weight(1) ‖ [1] address ‖
+//	             [1] keys ‖ [2] services ‖ [2] evidence
 //	             context "sphinxmix descriptor v1", by the identity
 //	keys       = (epoch(8) ‖ key(32)) one to three times, epochs ascending
 //	services   = ([1] name) up to sixteen times, in ascending order of bytes

@@ -40,6 +40,7 @@ func describe(n byte) Descriptor {
 		Keys:     []EpochKey{{Epoch: 7, Key: mixKey(n)}},
 		Services: []string{"echo"},
 		Network:  network.Hash(),
+		Weight:   DefaultWeight,
 		Version:  1,
 		Expires:  start.Add(time.Hour),
 	}

@@ -20,6 +20,7 @@ func descriptorSeeds(t testing.TB) [][]byte {
 	rich.Services = []string{"echo", "tcp"}
 	rich.Evidence = []byte("evidence")
 	rich.Address = "[2001:db8::1]:65535"
+	rich.Weight = MaxWeight
 	return [][]byte{signed(t, 1, small), signed(t, 1, describe(1)), signed(t, 2, rich)}
 }
 

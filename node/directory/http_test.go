@@ -61,8 +61,8 @@ func TestRefusalsHaveAStatusAndOneLine(t *testing.T) {
 		"older":               {resign(1, older), 409, "must have a higher one"},
 		"as old, but another": {resign(1, sameVersion), 409, "must have a higher one"},
 		"one too many":        {resign(3, describe(3)), 503, "no room"},
-		"too large":           {make([]byte, MaxDescriptorSize+1), 413, "18957 bytes"},
-		"much too large":      {make([]byte, 1<<20), 413, "18957 bytes"},
+		"too large":           {make([]byte, MaxDescriptorSize+1), 413, "18958 bytes"},
+		"much too large":      {make([]byte, 1<<20), 413, "18958 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer, text := ask(t, http.MethodPost, client.URLs[0]+"/v1/descriptor", c.body)

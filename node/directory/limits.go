@@ -14,6 +14,9 @@ func (d *Descriptor) validate() error {
 	if err := checkAddress(d.Address); err != nil {
 		return fmt.Errorf("%w: address %q %w", ErrDescriptor, d.Address, err)
 	}
+	if d.Weight < 1 || d.Weight > MaxWeight {
+		return fmt.Errorf("%w: a weight of %d, must be 1 to %d", ErrDescriptor, d.Weight, MaxWeight)
+	}
 	if err := checkKeys(d.Keys); err != nil {
 		return err
 	}
