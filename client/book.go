@@ -18,7 +18,7 @@ type book struct {
 // expectation is one SURB that was sent out, in a cell or as a loop.
 type expectation struct {
 	key     *sphinx.ReplyKey
-	session *session // whose mailbox it leads to
+	mailbox *mailbox // that it leads to
 	sent    time.Time
 
 	request *request  // nil for a loop
@@ -89,12 +89,11 @@ func (b *book) forget(r *request) {
 	b.remove(func(e *expectation) bool { return e.request == r })
 }
 
-// lose removes what leads to the mailbox of a session that has ended, tells the requests, and returns how many loops were
-// among it.
-func (b *book) lose(s *session) (loops uint64) {
+// lose removes what leads to a mailbox that is no more, tells the requests, and returns how many loops were among it.
+func (b *book) lose(m *mailbox) (loops uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, e := range b.remove(func(e *expectation) bool { return e.session == s }) {
+	for _, e := range b.remove(func(e *expectation) bool { return e.mailbox == m }) {
 		if e.request == nil {
 			loops++
 		} else {

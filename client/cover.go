@@ -143,7 +143,7 @@ func (c *Client) loop(s *session) (outgoing, error) {
 	path := ch.loop(loopHops(c.cfg.Hops, c.params.MaxHops))
 	var id sphinx.MessageID
 	rand.Read(id[:])
-	surb, key, err := c.params.NewSURB(nil, ch.hops(path), s.mailbox, id)
+	surb, key, err := c.params.NewSURB(nil, ch.hops(path), s.mailbox.name, id)
 	if err != nil {
 		return outgoing{}, err
 	}
@@ -153,6 +153,6 @@ func (c *Client) loop(s *session) (outgoing, error) {
 	}
 	c.covers.loops.Add(1)
 	now := time.Now()
-	c.book.expect(id, &expectation{key: key, session: s, sent: now, lost: now.Add(2 * c.loops.timeout())})
+	c.book.expect(id, &expectation{key: key, mailbox: s.mailbox, sent: now, lost: now.Add(2 * c.loops.timeout())})
 	return outgoing{ch.epochByte(), packet}, nil
 }

@@ -18,7 +18,7 @@ import (
 // session is the client's time at one gateway: a link to it, and a mailbox there, new for each session.
 type session struct {
 	conn    *link.Conn
-	mailbox []byte          // by which the gateway knows the client
+	mailbox *mailbox
 	out     chan outgoing   // packets for the gateway
 	ctx     context.Context // ends with the session
 	end     context.CancelCauseFunc
@@ -27,6 +27,19 @@ type session struct {
 	gateway *directory.Descriptor // the newest that is known; guarded by mu
 	missing int                   // views in a row that did not list it; guarded by mu
 	charts  [2]*chart             // the last that were made; guarded by mu
+}
+
+// mailbox is where replies wait for the client at a gateway. SURBs lead to it by its name.
+type mailbox struct {
+	secret link.MailboxSecret
+	name   []byte
+}
+
+func newMailbox() *mailbox {
+	m := new(mailbox)
+	rand.Read(m.secret[:])
+	m.name = m.secret.ClientID()
+	return m
 }
 
 // outgoing is a packet as the gateway gets it.
@@ -249,7 +262,8 @@ func (c *Client) enter(ctx context.Context, gateway *directory.Descriptor) (*ses
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	mailbox, err := c.subscribe(conn)
+	mailbox := newMailbox()
+	err = c.subscribe(conn, mailbox)
 	if err == nil {
 		err = context.Cause(ctx)
 	}
@@ -262,18 +276,15 @@ func (c *Client) enter(ctx context.Context, gateway *directory.Descriptor) (*ses
 	return s, nil
 }
 
-// subscribe claims a new mailbox at the gateway that conn leads to, and returns its name.
-func (c *Client) subscribe(conn *link.Conn) ([]byte, error) {
-	var secret link.MailboxSecret
-	rand.Read(secret[:])
+// subscribe claims a mailbox at the gateway that conn leads to.
+func (c *Client) subscribe(conn *link.Conn, m *mailbox) error {
 	frame := make([]byte, c.params.PacketSize())
-	copy(frame, secret[:])
+	copy(frame, m.secret[:])
 	defer clear(frame)
-	defer clear(secret[:])
 	if err := conn.WriteFrame(link.Subscribe, 0, frame); err != nil {
-		return nil, err
+		return err
 	}
-	return secret.ClientID(), conn.Flush()
+	return conn.Flush()
 }
 
 // serve runs the parts of a session until one of them fails or the client is closed, and returns why. The replies that
@@ -297,7 +308,7 @@ func (c *Client) serve(s *session) error {
 	<-s.ctx.Done()
 	s.conn.Close()
 	running.Wait()
-	c.covers.lost.Add(c.book.lose(s))
+	c.covers.lost.Add(c.book.lose(s.mailbox))
 	return context.Cause(s.ctx)
 }
 

@@ -282,7 +282,7 @@ func (c *Client) packet(s *session, j job) (outgoing, error) {
 	}
 	var id sphinx.MessageID
 	rand.Read(id[:])
-	surb, key, err := c.params.NewSURB(nil, to.hops(to.back), s.mailbox, id)
+	surb, key, err := c.params.NewSURB(nil, to.hops(to.back), s.mailbox.name, id)
 	if err != nil {
 		return outgoing{}, err
 	}
@@ -296,7 +296,7 @@ func (c *Client) packet(s *session, j job) (outgoing, error) {
 	if err != nil {
 		return outgoing{}, err
 	}
-	if !c.book.expect(id, &expectation{key: key, session: s, sent: time.Now(), request: r, attempt: j.attempt}) {
+	if !c.book.expect(id, &expectation{key: key, mailbox: s.mailbox, sent: time.Now(), request: r, attempt: j.attempt}) {
 		return outgoing{}, nil
 	}
 	if j.attempt.index == 0 && r.Routed != nil {
