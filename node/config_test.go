@@ -70,6 +70,12 @@ func TestConfigErrorsSayWhatIsWrong(t *testing.T) {
 		{"a service with the name of cover", func(c *node.Config) {
 			c.Handlers = map[string]node.Handler{"drop": exit.NewEcho(network.Params)}
 		}, "drop"},
+		{"a service with the name of what gateways do", func(c *node.Config) {
+			c.Handlers = map[string]node.Handler{"gateway": exit.NewEcho(network.Params)}
+		}, "gateway"},
+		{"a weight below nothing", func(c *node.Config) { c.Weight = -1 }, "Weight"},
+		{"more weight than there is", func(c *node.Config) { c.Weight = directory.MaxWeight + 1 }, "Weight"},
+		{"more weight than there is, mod 256", func(c *node.Config) { c.Weight = 256 + 4 }, "Weight"},
 		{"links", func(c *node.Config) { c.MaxLinks = -1 }, "MaxLinks"},
 		{"refresh", func(c *node.Config) { c.Refresh = -1 }, "Refresh"},
 		{"lifetime", func(c *node.Config) { c.Lifetime = -1 }, "Lifetime"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/link"
 )
 
 // follow keeps the node in the directory, and its view of the network fresh, until ctx ends. A directory that does not
@@ -106,11 +107,16 @@ func (n *Node) register(ctx context.Context) error {
 
 // descriptor returns what the directory is to say of this node, signed.
 func (n *Node) descriptor(now time.Time) ([]byte, error) {
+	services := slices.Collect(maps.Keys(n.cfg.Handlers))
+	if !n.cfg.NoClients {
+		services = append(services, link.GatewayService)
+	}
 	return directory.SignDescriptor(n.cfg.Identity, directory.Descriptor{
 		Address:  n.cfg.Address,
 		Keys:     n.ring.Keys(),
-		Services: slices.Collect(maps.Keys(n.cfg.Handlers)),
+		Services: services,
 		Network:  n.cfg.Network.Hash(),
+		Weight:   uint8(n.cfg.Weight),
 		Version:  n.nextVersion(now),
 		Expires:  now.Add(n.cfg.Lifetime),
 	})

@@ -16,6 +16,7 @@ import (
 	"sphinxmix.example/client"
 	"sphinxmix.example/node"
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/nodetest"
 	"sphinxmix.example/sphinx"
 )
@@ -40,8 +41,39 @@ func TestNodeRegistersWhatItIs(t *testing.T) {
 			require.Equal(t, m.Address, d.Address)
 			require.Len(t, d.Keys, 2, "of this epoch and the next")
 			require.Equal(t, directory.EpochKey{Epoch: view.EpochAt(time.Now()), Key: m.Key.Public()}, d.Keys[0])
-			require.Equal(t, []string{"echo", "inbox"}, d.Services)
+			require.Equal(t, []string{"echo", "gateway", "inbox"}, d.Services)
+			require.EqualValues(t, directory.DefaultWeight, d.Weight)
 		}
+	})
+}
+
+// TestNodeWithoutClients says so, hangs up on whoever does not prove to be somebody before it takes anything, and mixes on.
+func TestNodeWithoutClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{}
+		n := nodetest.Start(t, nodetest.Config{Mixes: 2, Node: func(i int, cfg *node.Config) {
+			cfg.Handlers["inbox"] = box
+			if i == 1 {
+				cfg.NoClients, cfg.Weight = true, 9
+			}
+		}})
+		d, _ := fetch(t, n).Node(n.Mixes[1].ID())
+		require.Equal(t, []string{"echo", "inbox"}, d.Services)
+		require.EqualValues(t, 9, d.Weight)
+
+		for _, kind := range []link.Kind{link.Subscribe, link.Packet} {
+			alice := n.Link("alice", nil, 1)
+			_ = alice.WriteFrame(kind, nodetest.FirstEpoch, wrap(t, n, "inbox", "from nobody", 1))
+			_ = alice.Flush()
+			_, _, err := alice.ReadFrame(make([]byte, n.Params.PacketSize()))
+			require.Error(t, err)
+		}
+		require.Zero(t, n.Mixes[1].Counts().Received)
+		require.Empty(t, n.Mixes[1].Counts().Dropped)
+
+		send(t, n.Link("bob", nil, 0), wrap(t, n, "inbox", "through a mix", 0, 1))
+		sleep(time.Second)
+		require.Equal(t, []string{"through a mix"}, box.sorted())
 	})
 }
 

@@ -46,6 +46,13 @@ type Config struct {
 	// Handlers are the services at this hop by the destination that names them; none if nil.
 	Handlers map[string]Handler
 
+	// Weight says how many paths the node can take, relative to other nodes: clients choose it that much more often than one
+	// of weight 1. 1 to directory.MaxWeight; directory.DefaultWeight if zero.
+	Weight int
+	// NoClients keeps the node from being a gateway: it hangs up on whoever does not prove an identity, and its descriptor
+	// does not list link.GatewayService.
+	NoClients bool
+
 	Mix   mix.Config // when packets leave, and in which order; package mix has the defaults
 	Cover Cover      // traffic of the node's own; none if zero
 
@@ -92,10 +99,15 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("node: Config.Handlers has none for %q", name)
 		}
 	}
-	for _, reserved := range []string{link.DropService, loopService} {
+	for reserved, of := range map[string]string{
+		link.DropService: "cover traffic", loopService: "cover traffic", link.GatewayService: "what gateways do",
+	} {
 		if c.Handlers[reserved] != nil {
-			return c, fmt.Errorf("node: Config.Handlers has %q, which is the name of cover traffic", reserved)
+			return c, fmt.Errorf("node: Config.Handlers has %q, which is the name of %s", reserved, of)
 		}
+	}
+	if c.Weight < 0 || c.Weight > directory.MaxWeight {
+		return c, fmt.Errorf("node: Config.Weight is %d, must be 1 to %d", c.Weight, directory.MaxWeight)
 	}
 	if err := c.Network.Validate(); err != nil {
 		return c, err
@@ -123,6 +135,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Mix.Strategy == "poisson" {
 		c.Mix.MaxDelay = cmp.Or(c.Mix.MaxDelay, c.Network.LongestDelay()) // that of the makers of packets: a lower one would show
 	}
+	c.Weight = cmp.Or(c.Weight, directory.DefaultWeight)
 	c.MaxTags = cmp.Or(c.MaxTags, 1<<22)
 	c.Refresh = cmp.Or(c.Refresh, min(10*time.Second, c.Network.Epoch/4))
 	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)

@@ -58,6 +58,9 @@ func (n *Node) drop(p *packet, reason Drop) {
 
 // receive is stage 1 for one link. It returns when the link ends.
 func (n *Node) receive(ctx context.Context, conn *link.Conn) {
+	if n.cfg.NoClients && conn.Peer() == nil {
+		return
+	}
 	var (
 		view *directory.View // that from was last read from
 		from *sender

@@ -125,8 +125,8 @@ func TestListingIsForPeople(t *testing.T) {
 			rows[words[0]] = words[1:]
 		}
 	}
-	require.Equal(t, strings.Fields("mix.example:4000 7 8 echo tcp 400 bytes 2026-01-01T13:00:00Z"), rows[d.ID().String()])
-	require.Equal(t, strings.Fields("mix.example:4000 7 - - 2026-01-01T13:00:00Z"), rows[bare.ID().String()])
+	require.Equal(t, strings.Fields("mix.example:4000 7 8 4 echo tcp 400 bytes 2026-01-01T13:00:00Z"), rows[d.ID().String()])
+	require.Equal(t, strings.Fields("mix.example:4000 7 4 - - 2026-01-01T13:00:00Z"), rows[bare.ID().String()])
 	require.Equal(t, []string{"2"}, rows["nodes"])
 	require.Same(t, &s.page.of(published(t, s), nil)[0], &s.page.of(published(t, s), nil)[0], "made anew for each reader")
 

@@ -42,10 +42,10 @@ func (p *publication) page(key ed25519.PublicKey) []byte {
 	fmt.Fprintf(table, "nodes\t%d\n\n", len(nodes))
 	table.Flush()
 
-	fmt.Fprintf(table, "NODE\tADDRESS\tEPOCHS\tSERVICES\tEVIDENCE\tEXPIRES\n")
+	fmt.Fprintf(table, "NODE\tADDRESS\tEPOCHS\tWEIGHT\tSERVICES\tEVIDENCE\tEXPIRES\n")
 	for _, d := range nodes {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
-			d.ID(), d.Address, epochs(d.Keys), orDash(strings.Join(d.Services, " ")), evidence(d.Evidence), stamp(d.Expires))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
+			d.ID(), d.Address, epochs(d.Keys), d.Weight, orDash(strings.Join(d.Services, " ")), evidence(d.Evidence), stamp(d.Expires))
 	}
 	table.Flush()
 	return text.Bytes()

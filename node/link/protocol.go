@@ -20,6 +20,10 @@ const (
 // DropService is the destination of messages that their last hop throws away: cover traffic.
 const DropService = "drop"
 
+// GatewayService is the service, as descriptors list it, of mixes that clients may link to: their gateways. No packet goes
+// to it.
+const GatewayService = "gateway"
+
 // MailboxSecret is 32 random bytes by which a client claims the replies to its client id. A client makes a new one for
 // each link, and tells it to nobody but its gateway.
 type MailboxSecret [32]byte

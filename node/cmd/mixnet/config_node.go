@@ -18,6 +18,8 @@ import (
 type nodeSettings struct {
 	identity, listen, address string
 	refresh, lifetime, drain  time.Duration
+	weight                    int
+	clients                   bool
 	directory                 directorySettings
 	mix                       mix.Config
 	cover                     node.Cover
@@ -43,6 +45,8 @@ func newNodeSettings() *nodeSettings {
 		refresh:  10 * time.Second,
 		lifetime: time.Hour,
 		drain:    30 * time.Second,
+		weight:   directory.DefaultWeight,
+		clients:  true,
 		mix: mix.Config{
 			Strategy: "threshold", Size: 8, Interval: time.Second, PoolMin: 8, PoolFraction: 0.6,
 		},
@@ -89,6 +93,14 @@ func (n *nodeSettings) list() []setting {
 		{
 			key: "drain", to: &n.drain, advice: `give a duration, "0s" not to wait`,
 			about: "How long a mix that is told to stop goes on at most, out of the directory, to send what it holds.",
+		},
+		{
+			key: "weight", to: &n.weight, positive: true, advice: "give a whole number from 1 to 16",
+			about: "How much traffic the mix can take, as others see it: 1 to 16. Of two mixes, clients choose the one with twice the\nweight twice as often.",
+		},
+		{
+			key: "clients", to: &n.clients, advice: "give true or false",
+			about: "Whether clients may connect to this mix, and enter the network here. Otherwise it hears other mixes alone.",
 		},
 
 		{
@@ -253,6 +265,8 @@ func (l *loadedNode) config(network directory.Network) node.Config {
 			PoolFraction: unless(n.mix.PoolFraction, standard.mix.PoolFraction),
 			MaxDelay:     n.mix.MaxDelay,
 		},
+		Weight:             n.weight,
+		NoClients:          !n.clients,
 		Cover:              n.cover,
 		MaxTags:            n.maxTags,
 		MaxLinks:           n.links,

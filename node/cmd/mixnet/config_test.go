@@ -121,6 +121,10 @@ func TestEveryErrorOfANodesConfigurationHasALineAndARemedy(t *testing.T) {
 		{"refresh of nothing", `address =`, "refresh = \"0s\"\naddress =", []wrong{{":2: refresh: ", "is 0", "duration"}}},
 		{"negative refresh", `address =`, "refresh = \"-1s\"\naddress =", []wrong{{":2: refresh: ", "negative", "duration"}}},
 		{"lifetime that no directory takes", `address =`, "lifetime = \"1000h\"\naddress =", []wrong{{":2: lifetime: ", "1000h", "168h"}}},
+		{"no weight", `address =`, "weight = 0\naddress =", []wrong{{":2: weight: ", "is 0", "1 to 16"}}},
+		{"negative weight", `address =`, "weight = -4\naddress =", []wrong{{":2: weight: ", "-4", "1 to 16"}}},
+		{"more weight than there is", `address =`, "weight = 17\naddress =", []wrong{{":2: weight: ", "17", "1 to 16"}}},
+		{"clients by number", `address =`, "clients = 5\naddress =", []wrong{{":2: clients: ", "must be true or false", "true or false"}}},
 		{"negative drain", `address =`, "drain = \"-1s\"\naddress =", []wrong{{":2: drain: ", "negative", "0s"}}},
 		{"strategy", "", "[mix]\nstrategy = \"magic\"\n", []wrong{{":8: mix.strategy: ", "threshold, timed, pool, poisson", "give threshold"}}},
 		{"negative size", "", "[mix]\nsize = -3\n", []wrong{{":8: mix.size: ", "-3", "1 or more"}}},
@@ -294,7 +298,7 @@ func TestSettingsReachTheNode(t *testing.T) {
 	before.Identity = nil
 	own := map[string]bool{"identity": true, "listen": true, "drain": true, "operator.listen": true, "log.level": true, "log.format": true, "keys.folder": true}
 	changed := map[string]string{
-		"address": `"other.example.org:7000"`, "refresh": `"3s"`, "lifetime": `"3h"`, "directory.urls": `["http://127.0.0.1:1"]`,
+		"address": `"other.example.org:7000"`, "refresh": `"3s"`, "lifetime": `"3h"`, "weight": "16", "clients": "false", "directory.urls": `["http://127.0.0.1:1"]`,
 		"directory.key": `"` + strings.Repeat("2e", 32) + `"`, "mix.strategy": `"timed"`, "mix.size": "3", "mix.interval": `"3s"`, "mix.pool_min": "3",
 		"mix.pool_fraction": "0.5", "mix.max_delay": `"3s"`, "cover.loops": "0.5", "cover.drops": "0.5", "keys.keep": "true",
 		"keys.max_tags": "300", "limits.links": "3", "limits.links_per_address": "3", "services.echo": "false",
