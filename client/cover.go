@@ -120,7 +120,7 @@ func (c *Client) drop(s *session) (outgoing, error) {
 	if err != nil {
 		return outgoing{}, err
 	}
-	path := ch.to(ch.others[below(len(ch.others))], c.cfg.Hops)
+	path := ch.anywhere(c.cfg.Hops)
 	if len(c.cfg.Via) > 0 { // or the gateway would see which packets go another way
 		if path, err = ch.via(c.cfg.Via); err != nil {
 			return outgoing{}, err

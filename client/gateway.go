@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -134,37 +133,14 @@ func (c *Client) firstSession(ctx context.Context) (*session, error) {
 	return nil, fmt.Errorf("%w: none of %d mixes can be reached; the last said: %w", ErrGateway, len(gateways), err)
 }
 
-// gateways returns the mixes that may be gateways, in the order in which to try them: at random, but those last which
-// alone offer a service, since a gateway cannot be the last hop of its clients. The error wraps ErrView or ErrNetwork.
+// gateways returns the mixes that may be gateways, in the order in which to try them. The error wraps ErrView, ErrNetwork
+// or ErrGateway.
 func (c *Client) gateways() ([]*directory.Descriptor, error) {
 	ch, err := c.chart(nil)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.cfg.Via) > 0 {
-		for _, d := range ch.others {
-			if d.ID() == c.cfg.Via[0] {
-				return []*directory.Descriptor{d}, nil
-			}
-		}
-		return nil, noMix(c.cfg.Via[0])
-	}
-	offering := make(map[string]int) // mixes by service
-	for _, d := range ch.others {
-		for _, name := range d.Services {
-			offering[name]++
-		}
-	}
-	var gateways, needed []*directory.Descriptor
-	for _, i := range shuffled(len(ch.others)) {
-		d := ch.others[i]
-		if slices.ContainsFunc(d.Services, func(name string) bool { return offering[name] == 1 }) {
-			needed = append(needed, d)
-		} else {
-			gateways = append(gateways, d)
-		}
-	}
-	return append(gateways, needed...), nil
+	return ch.gateways(c.cfg.Via)
 }
 
 const (

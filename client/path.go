@@ -1,27 +1,32 @@
 package client
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
-	"math/big"
 	"slices"
 	"strings"
 	"time"
 
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/link"
 	"sphinxmix.example/sphinx"
 )
 
-// chart is what paths are made of in one epoch: the mixes of a view that have a key for it.
+// chart is what paths are made of in one epoch: the mixes of a view that have a key for it. Wherever a mix is chosen, it
+// is by lot, in proportion to its weight, from those that may stand there and do not yet. So what a mix gains by a weight
+// that is not its own has a limit: its chance of any one place on a path, and of a place at all, grows by no more than the
+// weight that it claims does, which is up to directory.MaxWeight/directory.DefaultWeight times that of most others.
+//
+// A chart is never changed, and holds all that can be computed before a path is.
 type chart struct {
 	view    *directory.View
 	epoch   uint64
-	gateway *directory.Descriptor   // nil where there is none
-	others  []*directory.Descriptor // all mixes but the gateway
-	keyless int                     // how many more mixes the view lists, the gateway aside
+	gateway *directory.Descriptor // nil where there is none
+	others  lots                  // all mixes but the gateway
+	exits   map[string]lots       // those of them that offer a service, by its name
+	keyless int                   // how many more mixes the view lists, the gateway aside
 }
 
 // errNoKey reports a gateway that packets cannot be made for.
@@ -30,7 +35,7 @@ var errNoKey = errors.New("client: the gateway has no key for this epoch")
 // newChart returns the chart of a view for an epoch. gateway is nil, or the gateway as it is known, whether the view lists
 // it or not.
 func newChart(view *directory.View, epoch uint64, gateway *directory.Descriptor) *chart {
-	ch := &chart{view: view, epoch: epoch, gateway: gateway, others: make([]*directory.Descriptor, 0, len(view.Nodes))}
+	ch := &chart{view: view, epoch: epoch, gateway: gateway, others: make(lots, 0, len(view.Nodes)), exits: make(map[string]lots)}
 	var listed *directory.Descriptor
 	if gateway != nil {
 		listed, _ = view.Node(gateway.ID())
@@ -39,10 +44,17 @@ func newChart(view *directory.View, epoch uint64, gateway *directory.Descriptor)
 		if d == listed {
 			continue
 		}
-		if _, ok := d.Key(epoch); ok {
-			ch.others = append(ch.others, d)
-		} else {
+		if _, ok := d.Key(epoch); !ok {
 			ch.keyless++
+			continue
+		}
+		ch.others.add(d)
+		for _, name := range d.Services {
+			if name != link.GatewayService {
+				offering := ch.exits[name]
+				offering.add(d)
+				ch.exits[name] = offering
+			}
 		}
 	}
 	return ch
@@ -96,24 +108,46 @@ func (ch *chart) route(cfg *Config, service string) (route, error) {
 			return route{}, fmt.Errorf("%w: %q is not offered by the last mix of Config.Via, %s", ErrNoService, service, exit.ID())
 		}
 	} else {
-		exits := slices.DeleteFunc(slices.Clone(ch.others), func(d *directory.Descriptor) bool { return !slices.Contains(d.Services, service) })
+		exits := ch.exits[service]
 		if len(exits) == 0 {
 			return route{}, ch.noService(service)
 		}
-		out = ch.to(exits[below(len(exits))], cfg.Hops)
+		out = ch.to(exits.draw(), cfg.Hops)
 	}
-	back := append(ch.some(cfg.Hops-1, out[len(out)-1]), ch.gateway)
-	return route{ch, out, back}, nil
+	return route{ch, out, ch.from(out[len(out)-1], cfg.Hops)}, nil
 }
 
 // to returns a random path of n mixes from the gateway to that last hop.
 func (ch *chart) to(exit *directory.Descriptor, n int) []*directory.Descriptor {
-	return slices.Concat([]*directory.Descriptor{ch.gateway}, ch.some(n-2, exit), []*directory.Descriptor{exit})
+	path := append(make([]*directory.Descriptor, 0, n), ch.gateway)
+	return append(ch.extend(path, n-2, exit), exit)
 }
+
+// from returns a random path of n mixes to the gateway for what that last hop sends, which is not on it.
+func (ch *chart) from(exit *directory.Descriptor, n int) []*directory.Descriptor {
+	return append(ch.extend(make([]*directory.Descriptor, 0, n), n-1, exit), ch.gateway)
+}
+
+// anywhere returns a random path of n mixes from the gateway, for what any mix may be the last hop of.
+func (ch *chart) anywhere(n int) []*directory.Descriptor { return ch.to(ch.others.draw(), n) }
 
 // loop returns a random path of n mixes that starts and ends at the gateway, and has no other mix twice.
 func (ch *chart) loop(n int) []*directory.Descriptor {
-	return slices.Concat([]*directory.Descriptor{ch.gateway}, ch.some(n-2, nil), []*directory.Descriptor{ch.gateway})
+	path := append(make([]*directory.Descriptor, 0, n), ch.gateway)
+	return append(ch.extend(path, n-2, nil), ch.gateway)
+}
+
+// extend appends n of the others to a path, drawn one after the other from those that are not on it, but for one of them.
+// There must be as many.
+func (ch *chart) extend(path []*directory.Descriptor, n int, without *directory.Descriptor) []*directory.Descriptor {
+	for range n {
+		d := ch.others.draw()
+		for d == without || slices.Contains(path, d) { // however many lots are taken, a path needs few draws
+			d = ch.others.draw()
+		}
+		path = append(path, d)
+	}
+	return path
 }
 
 // via returns the path through these mixes, of which the first is the gateway. The error wraps ErrNetwork.
@@ -141,23 +175,45 @@ func (ch *chart) noService(name string) error {
 	if ch.gateway != nil && slices.Contains(ch.gateway.Services, name) {
 		return fmt.Errorf("%w: %q is offered by this client's gateway alone, which must not see both ends; make a new client", ErrNoService, name)
 	}
-	var services []string
-	for _, d := range ch.others {
-		services = append(services, d.Services...)
-	}
-	slices.Sort(services)
-	return fmt.Errorf("%w: %q; there is: %s", ErrNoService, name, strings.Join(slices.Compact(services), ", "))
+	return fmt.Errorf("%w: %q; there is: %s", ErrNoService, name, strings.Join(slices.Sorted(maps.Keys(ch.exits)), ", "))
 }
 
-// some returns n different ones of the others, without one of them, each choice and order of them equally likely.
-func (ch *chart) some(n int, without *directory.Descriptor) []*directory.Descriptor {
-	chosen := make([]*directory.Descriptor, 0, n+1)
-	for len(chosen) < n {
-		if d := ch.others[below(len(ch.others))]; d != without && !slices.Contains(chosen, d) {
-			chosen = append(chosen, d)
+// gateways returns the mixes that may be gateways, in the order in which to try them: at random, but those last which
+// alone offer a service, since a gateway cannot be the last hop of its clients; the first of via alone where that is not
+// empty. The chart must have no gateway yet. The error wraps ErrNetwork or ErrGateway.
+func (ch *chart) gateways(via []directory.NodeID) ([]*directory.Descriptor, error) {
+	if len(via) > 0 {
+		i := slices.IndexFunc(ch.others, func(l lot) bool { return l.mix.ID() == via[0] })
+		switch {
+		case i < 0:
+			return nil, noMix(via[0])
+		case !takesClients(ch.others[i].mix):
+			return nil, fmt.Errorf("%w: the first mix of Config.Via, %s, takes no clients", ErrGateway, via[0])
+		}
+		return []*directory.Descriptor{ch.others[i].mix}, nil
+	}
+	var willing lots
+	for _, l := range ch.others {
+		if takesClients(l.mix) {
+			willing.add(l.mix)
 		}
 	}
-	return chosen
+	if len(willing) == 0 {
+		return nil, fmt.Errorf("%w: none of %d mixes takes clients", ErrGateway, len(ch.others))
+	}
+	var gateways, needed []*directory.Descriptor
+	for _, d := range willing.drawAll() {
+		if slices.ContainsFunc(d.Services, func(name string) bool { return len(ch.exits[name]) == 1 }) {
+			needed = append(needed, d)
+		} else {
+			gateways = append(gateways, d)
+		}
+	}
+	return append(gateways, needed...), nil
+}
+
+func takesClients(d *directory.Descriptor) bool {
+	return slices.Contains(d.Services, link.GatewayService)
 }
 
 // hops turns a path into what package sphinx wants. What comes before a hop is asked to hold the packet for a while.
@@ -181,30 +237,4 @@ func (ch *chart) epochByte() byte { return byte(ch.epoch) }
 func exponential(mean, limit time.Duration) time.Duration {
 	within := -math.Expm1(-float64(limit) / float64(mean)) // the probability of at most limit
 	return time.Duration(min(-float64(mean)*math.Log1p(-fraction()*within), float64(limit)))
-}
-
-// fraction draws uniformly from [0, 1), of which an observer of earlier ones learns nothing.
-func fraction() float64 {
-	var b [8]byte
-	rand.Read(b[:])
-	return float64(binary.BigEndian.Uint64(b[:])>>11) / (1 << 53)
-}
-
-// below returns a uniformly random number in [0, n), of which an observer of earlier ones learns nothing.
-func below(n int) int {
-	i, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
-	if err != nil {
-		panic("client: unreachable: crypto/rand does not fail")
-	}
-	return int(i.Int64())
-}
-
-// shuffled returns the numbers 0 to n−1 in uniformly random order.
-func shuffled(n int) []int {
-	order := make([]int, n)
-	for i := range order {
-		j := below(i + 1)
-		order[i], order[j] = order[j], i
-	}
-	return order
 }
