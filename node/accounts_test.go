@@ -10,6 +10,7 @@ import (
 
 	"sphinxmix.example/client"
 	"sphinxmix.example/node"
+	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/nodetest"
 )
 
@@ -66,7 +67,7 @@ func TestPacketsForABrokenLinkAreCounted(t *testing.T) {
 }
 
 // TestRepliesForAVanishedClientAreCounted: a reply that waited for a client, or was on its way when the link broke, was
-// not delivered.
+// not delivered, once it is clear that the client does not come back.
 func TestRepliesForAVanishedClientAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := unmixed(t)
@@ -78,7 +79,7 @@ func TestRepliesForAVanishedClientAreCounted(t *testing.T) {
 			synctest.Wait()
 		}
 		alice.Close()
-		synctest.Wait()
+		sleep(link.Retention)
 		c := n.Mixes[0].Counts()
 		require.Zero(t, c.Delivered, "alice has read nothing")
 		require.EqualValues(t, replies, dropped(c), "dropped: %v", c.Dropped)

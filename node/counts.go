@@ -28,7 +28,7 @@ const (
 	DropNoService                // to a service that this node does not offer
 	DropServiceQueue             // more than fits is waiting for the services
 	DropService                  // the service could not use it
-	DropNoClient                 // to a client that is not connected, or went away before it came
+	DropNoClient                 // to a client that is not here, or went away and did not come back in time
 	DropClientQueue              // more than fits is waiting for that client
 	drops
 )

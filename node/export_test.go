@@ -3,14 +3,26 @@ package node
 import "sphinxmix.example/node/keyring"
 
 // How many packets a node keeps at most: for one peer or for the services, for one client, in the batch, and there of one
-// sender, if packets are small. And how many bytes all take.
+// sender, if packets are small. And how many bytes all take. What it keeps for clients that are away: mailboxes of one
+// host, mailboxes, and bytes.
 const (
 	OutQueue    = outQueue
 	ClientQueue = clientQueue
 	MaxHeld     = mostHeld
 	SenderShare = mostHeld / 4
 	MaxMemory   = maxMemory
+
+	MaxAwayPerHost       = maxAwayPerHost
+	MaxAway              = maxAway
+	AwayMemory     int64 = awayMemory
 )
+
+// Mailboxes returns how many mailboxes there are.
+func (n *Node) Mailboxes() int {
+	n.boxes.mu.Lock()
+	defer n.boxes.mu.Unlock()
+	return len(n.boxes.known)
+}
 
 // MixKeys returns the private keys that n opens packets with, one after the other.
 func (n *Node) MixKeys() (all []byte) {

@@ -186,14 +186,15 @@ func TestFrameOutOfPlaceEndsTheLink(t *testing.T) {
 	})
 }
 
-// TestClientThatDoesNotReadIsGivenUp after the time that a write may take.
+// TestClientThatDoesNotReadIsGivenUp after the time that a write may take, and its mailbox when it does not come back.
 func TestClientThatDoesNotReadIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := unmixed(t)
 		_, id := subscribed(t, n, "alice", 0)
 		mallory := n.Link("mallory", nil, 0)
 		send(t, mallory, replyTo(t, n, id, 0))
-		sleep(31 * time.Second)
+		sleep(31*time.Second + link.Retention)
+		require.Zero(t, n.Mixes[0].Mailboxes())
 		before := n.Mixes[0].Counts().Dropped[node.DropNoClient]
 		send(t, mallory, replyTo(t, n, id, 0))
 		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropNoClient: before + 1})

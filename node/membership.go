@@ -163,9 +163,10 @@ func (n *Node) Drain(ctx context.Context) error {
 	}
 }
 
-// waiting returns how many packets the node holds, not counting the one that each link has ready to read into.
+// waiting returns how many packets the node holds that may still go somewhere, so neither those for clients that are
+// away nor the one that each link has ready to read into.
 func (n *Node) waiting() int64 {
-	return n.live.Load() - n.senders.mixes.Load() - n.senders.others.Load()
+	return n.live.Load() - int64(n.boxes.kept()) - n.senders.mixes.Load() - n.senders.others.Load()
 }
 
 // below draws a duration from 0 to d, of which it does not matter that the last ones are a little less likely.

@@ -207,7 +207,7 @@ func New(cfg Config) (*Node, error) {
 		opened:  make(chan *packet, openedQueue),
 		exits:   make(chan *packet, outQueue),
 		maxHeld: min(mostHeld, maxMemory/2/cfg.Network.PacketSize()),
-		boxes:   mailboxes{open: make(map[string]chan *packet)},
+		boxes:   newMailboxes(cfg.Network.Epoch),
 		loops:   loops{pending: make(map[loopID]time.Time)},
 
 		viewChanged: make(chan struct{}, 1),
@@ -274,6 +274,7 @@ func (n *Node) Run(parent context.Context) error {
 	}
 	start("mixing", n.mix)
 	start("services", n.serveExits)
+	start("mailboxes", n.keepMailboxes)
 	start("directory", n.follow)
 	start("cover", n.cover)
 	<-ctx.Done()

@@ -70,7 +70,7 @@ var explanations = [drops]explanation{
 		"Nothing while it is rare: a client of another version, or with a fault.",
 	},
 	DropNoClient: {
-		"A reply came for a client that is not connected, or has just left.",
+		"A reply came for a client that is not here, or that left and did not come back in time.",
 		"Nothing: clients come and go.",
 	},
 	DropClientQueue: {

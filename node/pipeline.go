@@ -64,7 +64,7 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 	var (
 		view *directory.View // that from was last read from
 		from *sender
-		box  *mailbox
+		box  *delivery
 	)
 	links := &n.senders.others
 	if n.lists(conn.Peer()) {
@@ -77,8 +77,7 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 			n.senders.leave(from)
 		}
 		if box != nil {
-			n.boxes.close(box)
-			n.discard(box.queue, DropNoClient)
+			n.boxes.leave(n, box)
 		}
 	}()
 	for {
@@ -89,7 +88,7 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 			n.recycle(p)
 			return
 		case kind == link.Subscribe && box == nil && conn.Peer() == nil:
-			box = n.boxes.subscribe(p.bytes, func(b *mailbox) { n.deliver(ctx, conn, b) })
+			box = n.boxes.subscribe(ctx, n, conn, p.bytes)
 			clear(p.bytes) // of the secret
 			n.recycle(p)
 		case kind != link.Packet:

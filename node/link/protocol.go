@@ -24,8 +24,14 @@ const DropService = "drop"
 // to it.
 const GatewayService = "gateway"
 
-// MailboxSecret is 32 random bytes by which a client claims the replies to its client id. A client makes a new one for
-// each link, and tells it to nobody but its gateway.
+// Retention is how long a gateway keeps replies for a client whose link has ended, where epochs are not shorter.
+const Retention = time.Minute
+
+// MailboxSecret is 32 random bytes by which a client claims the replies to its client id. It tells them to one gateway and
+// to nobody else. A client whose link has ended names the same secret again if it comes back to that gateway within
+// Retention, and gets what has come meanwhile; this tells the gateway that the two links are of one client. Otherwise it
+// makes a new one for each link. Of several links that name one secret, the newest gets the replies and the others are
+// closed.
 type MailboxSecret [32]byte
 
 // ClientID returns the 16 bytes that a reply's last hop knows the client by: the start of

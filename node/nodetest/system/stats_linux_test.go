@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/node"
+	"sphinxmix.example/node/link"
 )
 
 // senders says between how many senders a node's packets were hidden.
@@ -43,7 +44,7 @@ func dropped(c node.Counts) (sum uint64) {
 func (n *network) requireNothingLost() node.Counts {
 	n.t.Helper()
 	c := n.counts()
-	await(n.t, 20*time.Second, "all packets are where they belong", func() bool {
+	await(n.t, link.Retention+20*time.Second, "all packets are where they belong", func() bool {
 		c = n.counts()
 		late := c.Dropped[node.DropNoClient]
 		return c.Received == 6*c.Served && c.Sent == 5*c.Served && c.Delivered+late == c.Served || dropped(c) > late
