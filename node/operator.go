@@ -18,7 +18,7 @@ import (
 )
 
 // NewOperator returns what a node shows to the person who runs it. All of it comes from stats, which is called for each
-// request, at the same time by several.
+// request, at the same time by several. Only /metrics has more: what further collectors tell, of services of the node.
 //
 //	GET /         a page for people; it reads /stats and /healthz every few seconds
 //	GET /stats    Stats as JSON; a client can read it into a Stats
@@ -28,8 +28,9 @@ import (
 // Nothing there changes anything or is about one packet or one client. It is meant for who is on this machine: requests
 // whose Host is neither "localhost" nor a loopback address get status 421, whatever their port. Without that, a web page
 // that the operator visits could have its own name point here, and read the answers.
-func NewOperator(stats func() Stats) http.Handler {
+func NewOperator(stats func() Stats, further ...prometheus.Collector) http.Handler {
 	registry := prometheus.NewRegistry()
+	registry.MustRegister(further...)
 	registry.MustRegister(
 		newMetrics(stats),
 		collectors.NewGoCollector(),
@@ -68,15 +69,15 @@ const (
 	operatorHeader  = 8 << 10          // bytes of a request's header
 )
 
-// OperatorServer returns a server for the handler that NewOperator makes of stats, with deadlines for all that it does.
-// The caller gives it a listener, of ListenOperator, and shuts it down. log gets the server's own errors; nil discards
+// OperatorServer returns a server for the handler that NewOperator makes of stats and further, with deadlines for all that
+// it does. The caller gives it a listener, of ListenOperator, and shuts it down. log gets the server's own errors; nil discards
 // them.
-func OperatorServer(stats func() Stats, log *slog.Logger) *http.Server {
+func OperatorServer(stats func() Stats, log *slog.Logger, further ...prometheus.Collector) *http.Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &http.Server{
-		Handler:        NewOperator(stats),
+		Handler:        NewOperator(stats, further...),
 		ReadTimeout:    operatorTimeout,
 		WriteTimeout:   operatorTimeout,
 		IdleTimeout:    operatorIdle,
