@@ -70,8 +70,8 @@ const (
 )
 
 // OperatorServer returns a server for the handler that NewOperator makes of stats and further, with deadlines for all that
-// it does. The caller gives it a listener, of ListenOperator, and shuts it down. log gets the server's own errors; nil discards
-// them.
+// it does. The caller gives it a listener, of ListenOperator, and shuts it down. log gets the server's own errors; nil
+// discards them.
 func OperatorServer(stats func() Stats, log *slog.Logger, further ...prometheus.Collector) *http.Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
