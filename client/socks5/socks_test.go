@@ -42,9 +42,9 @@ func TestAddressesAreHandedOnAsTheyCame(t *testing.T) {
 
 // TestNothingIsResolvedHere: the machine's resolver is not even there, and yet names arrive.
 func TestNothingIsResolvedHere(t *testing.T) {
-	before := *net.DefaultResolver
-	defer func() { *net.DefaultResolver = before }()
-	*net.DefaultResolver = net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+	before := net.DefaultResolver
+	defer func() { net.DefaultResolver = before }()
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		t.Error("somebody asks the machine's resolver")
 		return nil, errors.New("no resolver")
 	}}
