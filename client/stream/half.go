@@ -1,0 +1,219 @@
+package stream
+
+import (
+	"slices"
+	"time"
+)
+
+// How many bytes a stream may send before they are read: at first, and at most; what all streams of a session may have
+// beyond the first is lent from one sum.
+const (
+	firstCredit = 128 << 10
+	mostCredit  = 4 << 20
+	mostLent    = 16 << 20
+)
+
+// leastHeld is how many bytes each stream may hold to be sent, however many others have.
+const leastHeld = 16 << 10
+
+// outgoing is the half of a stream that sends.
+type outgoing struct {
+	buf   ring   // what was written and not yet acknowledged
+	todo  ranges // of that, what is to be sent
+	acked ranges // of that, what was acknowledged
+	limit uint64 // the other end takes bytes below
+
+	ended    bool // nothing more will be written
+	endTodo  bool // to be sent
+	endAcked bool
+}
+
+// sendable reports whether there is anything to send now.
+func (o *outgoing) sendable() bool {
+	if len(o.todo) > 0 {
+		return o.todo[0].from < o.limit
+	}
+	return o.endTodo
+}
+
+// next takes out what to send next: up to so many bytes, and whether the stream ends with them.
+func (o *outgoing) next(most int) (from, to uint64, end, ok bool) {
+	if !o.sendable() {
+		return 0, 0, false, false
+	}
+	from, to = o.buf.to, o.buf.to
+	if len(o.todo) > 0 {
+		from = o.todo[0].from
+		to = min(o.todo[0].to, o.limit, from+uint64(most))
+		o.todo.remove(from, to)
+	}
+	if end = o.endTodo && to == o.buf.to; end {
+		o.endTodo = false
+	}
+	return from, to, end, true
+}
+
+// incoming is the half of a stream that receives.
+type incoming struct {
+	buf ring   // what has come and was not read
+	got ranges // which of that
+	end uint64 // where the stream ends, if ended
+
+	ended     bool
+	size      uint64    // how far the other end may send beyond what was read
+	granted   uint64    // as the other end was told, or is going to be
+	grantedAt time.Time // when it was told last
+	crediting bool      // it is going to be
+}
+
+// ready is how many bytes can be read.
+func (in *incoming) ready() int { return int(in.got.until(in.buf.from) - in.buf.from) }
+
+// finished reports whether everything has come.
+func (in *incoming) finished() bool { return in.ended && in.got.until(in.buf.from) >= in.end }
+
+// delivered takes note that bytes have arrived. It is called with the session's mu held, as all that follows.
+func (c *Conn) delivered(from, to uint64, end bool) {
+	o := &c.out
+	before := o.buf.from
+	o.todo.remove(from, to)
+	o.acked.add(from, to)
+	o.buf.drop(o.acked.until(o.buf.from))
+	o.acked.remove(0, o.buf.from)
+	c.session.release(int(o.buf.from - before))
+	if end {
+		o.endAcked, o.endTodo = true, false
+	}
+	c.finish()
+}
+
+// undelivered has bytes sent again that were lost.
+func (c *Conn) undelivered(from, to uint64, end bool) {
+	o := &c.out
+	o.todo.add(max(from, o.buf.from), to)
+	for _, s := range o.acked {
+		o.todo.remove(s.from, s.to)
+	}
+	o.endTodo = o.endTodo || end && !o.endAcked
+	c.session.queue(c)
+}
+
+// credited takes note of how far the other end takes bytes.
+func (c *Conn) credited(limit uint64) {
+	c.out.limit = max(c.out.limit, limit)
+	c.session.queue(c)
+}
+
+// arrived takes bytes. It returns false where the other end may not have sent them.
+func (c *Conn) arrived(f *frame) bool {
+	in := &c.in
+	from, to := f.offset, f.offset+uint64(len(f.bytes))
+	if to < from || to > in.granted || in.ended && to > in.end {
+		return false
+	}
+	if f.kind == frameEnd {
+		if in.ended && to != in.end || to < in.buf.to {
+			return false
+		}
+		in.ended, in.end = true, to
+	}
+	if c.closed {
+		if to > in.buf.from && len(f.bytes) > 0 {
+			c.session.reset(c, Aborted) // nobody reads them
+		} else {
+			c.finish()
+		}
+		return true
+	}
+	if from < in.buf.from {
+		f.bytes = f.bytes[min(in.buf.from-from, uint64(len(f.bytes))):]
+		from = in.buf.from
+	}
+	if len(f.bytes) > 0 {
+		in.buf.put(from, f.bytes)
+		in.got.add(from, to)
+	}
+	if in.ready() > 0 || in.finished() {
+		notify(c.readable)
+	}
+	c.finish()
+	return true
+}
+
+// read takes bytes out, and grants the other end more.
+func (c *Conn) read(p []byte, now time.Time) int {
+	in := &c.in
+	n := min(len(p), in.ready())
+	in.buf.get(in.buf.from, p[:n])
+	in.buf.drop(in.buf.from + uint64(n))
+	in.got.remove(0, in.buf.from)
+	if in.buf.from == in.buf.to {
+		in.got = in.got[:0]
+	}
+	if in.ended || c.removed || in.granted-in.buf.from > in.size/2 {
+		return n
+	}
+	// Who empties the whole within two round trips could go faster.
+	s := c.session
+	if now.Sub(in.grantedAt) < 2*s.trips.round() && in.size < mostCredit && s.lent+int(in.size) <= mostLent {
+		s.lent += int(in.size)
+		in.size *= 2
+	}
+	in.granted, in.grantedAt = in.buf.from+in.size, now
+	s.credit(c)
+	s.signal()
+	return n
+}
+
+// room is how many bytes a stream may take to send them later.
+func (s *Session) room(c *Conn) int {
+	return max(2*s.pace.window*s.cfg.Room-s.held, leastHeld-c.out.buf.length(), 0)
+}
+
+// release takes note of bytes that need not be held any more, and lets those write who wait for room.
+func (s *Session) release(n int) {
+	s.held -= n
+	if n == 0 || len(s.blocked) == 0 {
+		return
+	}
+	for _, c := range s.blocked {
+		notify(c.writable)
+	}
+	s.blocked = s.blocked[:0]
+}
+
+// finish removes a stream of which nothing more is to be sent or received.
+func (c *Conn) finish() {
+	if c.out.endAcked && c.out.buf.length() == 0 && c.in.finished() {
+		c.session.remove(c)
+	}
+}
+
+// remove forgets a stream.
+func (s *Session) remove(c *Conn) {
+	if c.removed {
+		return
+	}
+	c.removed = true
+	delete(s.streams, c.id)
+	s.lent -= int(c.in.size - firstCredit)
+	s.release(c.out.buf.length())
+	c.out = outgoing{ended: true, endAcked: c.out.endAcked}
+	s.blocked = slices.DeleteFunc(s.blocked, func(other *Conn) bool { return other == c })
+	s.signal()
+}
+
+// end removes a stream because of an error, which its calls return from then on.
+func (s *Session) end(c *Conn, err error) {
+	s.remove(c)
+	c.fail(err)
+}
+
+// reset ends a stream and has the other end told why.
+func (s *Session) reset(c *Conn, code Code) {
+	if c.removed {
+		return
+	}
+	s.control = append(s.control, control{kind: frameReset, stream: c.id, code: code})
+	s.end(c, code.Err())
+}
