@@ -37,8 +37,21 @@ func (c *Client) WrapTooLate(to string) (bool, error) {
 
 // PathsIn chooses a pair of paths as a client would whose network and gateway these are.
 func PathsIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, cfg Config, service string) (out, back []*directory.Descriptor, err error) {
-	r, err := newChart(view, epoch, gateway).route(&cfg, service)
-	return r.out, r.back, err
+	return RoutesIn(view, epoch, gateway, cfg, service)()
+}
+
+// RoutesIn returns what does so again and again.
+func RoutesIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, cfg Config, service string) func() (out, back []*directory.Descriptor, err error) {
+	ch := newChart(view, epoch, gateway)
+	return func() (out, back []*directory.Descriptor, err error) {
+		r, err := ch.route(&cfg, service)
+		return r.out, r.back, err
+	}
+}
+
+// GatewaysIn returns the gateways in the order in which to try them.
+func GatewaysIn(view *directory.View, epoch uint64, via ...directory.NodeID) ([]*directory.Descriptor, error) {
+	return newChart(view, epoch, nil).gateways(via)
 }
 
 // Preferred returns the view that paths are made from at the time now by a client that has learned one view after the other.
@@ -57,6 +70,11 @@ func Preferred(now time.Time, views ...*directory.View) *directory.View {
 // LoopIn chooses the path of a loop.
 func LoopIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, hops int) []*directory.Descriptor {
 	return newChart(view, epoch, gateway).loop(hops)
+}
+
+// DropIn chooses the path of a packet that is thrown away.
+func DropIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, hops int) []*directory.Descriptor {
+	return newChart(view, epoch, gateway).anywhere(hops)
 }
 
 // HopsOf is what a packet is wrapped for that takes the path in an epoch.

@@ -142,7 +142,7 @@ func (ch *chart) loop(n int) []*directory.Descriptor {
 func (ch *chart) extend(path []*directory.Descriptor, n int, without *directory.Descriptor) []*directory.Descriptor {
 	for range n {
 		d := ch.others.draw()
-		for d == without || slices.Contains(path, d) { // however many lots are taken, a path needs few draws
+		for d == without || slices.Contains(path, d) { // not often: even the lightest mix has a sixteenth of the lots of any
 			d = ch.others.draw()
 		}
 		path = append(path, d)
@@ -172,7 +172,7 @@ func noMix(id directory.NodeID) error {
 
 // noService says which services there are instead.
 func (ch *chart) noService(name string) error {
-	if ch.gateway != nil && slices.Contains(ch.gateway.Services, name) {
+	if ch.gateway != nil && name != link.GatewayService && slices.Contains(ch.gateway.Services, name) {
 		return fmt.Errorf("%w: %q is offered by this client's gateway alone, which must not see both ends; make a new client", ErrNoService, name)
 	}
 	return fmt.Errorf("%w: %q; there is: %s", ErrNoService, name, strings.Join(slices.Sorted(maps.Keys(ch.exits)), ", "))
