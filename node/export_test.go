@@ -2,11 +2,12 @@ package node
 
 import "sphinxmix.example/node/keyring"
 
-// How many packets a node keeps at most: for one peer or for the services, for one client, in the batch, and there of one
-// sender, if packets are small. And how many bytes all take. What it keeps for clients that are away: mailboxes of one
+// How many packets a node keeps at most: for one peer or one service, opened and not mixed, for one client, in the batch,
+// and there of one sender, if packets are small. And how many bytes all take. What it keeps for clients that are away: mailboxes of one
 // host, mailboxes, and bytes.
 const (
 	OutQueue    = outQueue
+	OpenedQueue = openedQueue
 	ClientQueue = clientQueue
 	MaxHeld     = mostHeld
 	SenderShare = mostHeld / 4
@@ -37,6 +38,23 @@ func (n *Node) FailCommits(err error) {
 	for _, k := range *n.keys.Load() {
 		k.Tags = failing{k.Tags, err}
 	}
+}
+
+// HoldCommits makes every commit of replay tags from now on wait until release is closed.
+func (n *Node) HoldCommits(release <-chan struct{}) {
+	for _, k := range *n.keys.Load() {
+		k.Tags = waiting{k.Tags, release}
+	}
+}
+
+type waiting struct {
+	keyring.Tags
+	release <-chan struct{}
+}
+
+func (w waiting) Commit() error {
+	<-w.release
+	return w.Tags.Commit()
 }
 
 type failing struct {

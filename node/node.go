@@ -24,9 +24,14 @@ import (
 
 // Handler is what happens to a payload at its last hop.
 type Handler interface {
-	// Handle takes one message, which belongs to the handler until it returns. A node calls all its handlers one after the
-	// other, so none may wait for long. Packets given to send go out with a later batch, to the hop that their first
-	// address names. An error is counted and goes nowhere else.
+	// Handle takes one message, which belongs to the handler until it returns. A node calls a handler for one message after
+	// the other; meanwhile the others of its messages wait, and those beyond a limit are dropped. An error is counted and
+	// goes nowhere else. ctx ends with the node.
+	//
+	// Packets given to send go out with a later batch, to the hop that their first address names; they are copied. send may
+	// be called by any goroutine, also after Handle has returned, until ctx ends; then it does nothing. It waits while the
+	// node is busy. It drops packets that have not the size of the network's, and those that are more than the batch has room
+	// for of whom they are sent for: the one who handed in the message.
 	Handle(ctx context.Context, message []byte, send func(first sphinx.Address, packet []byte)) error
 }
 
@@ -165,7 +170,7 @@ type Node struct {
 	strategy mix.Strategy[*packet] // belongs to the mixing goroutine
 	inbound  chan *packet          // as they came
 	opened   chan *packet          // unwrapped, not yet mixed
-	exits    chan *packet          // for a service of this node
+	services map[string]service    // by destination
 	free     sync.Pool             // of *packet
 	live     atomic.Int64          // packets that are not in free
 	senders  senders
@@ -205,7 +210,6 @@ func New(cfg Config) (*Node, error) {
 		started: now,
 		inbound: make(chan *packet, inboundQueue),
 		opened:  make(chan *packet, openedQueue),
-		exits:   make(chan *packet, outQueue),
 		maxHeld: min(mostHeld, maxMemory/2/cfg.Network.PacketSize()),
 		boxes:   newMailboxes(cfg.Network.Epoch),
 		loops:   loops{pending: make(map[loopID]time.Time)},
@@ -217,6 +221,10 @@ func New(cfg Config) (*Node, error) {
 		left:        make(chan struct{}),
 	}
 	n.senders = senders{known: make(map[string]*sender), share: n.maxHeld / 4} // what one sender has here that is no mix
+	n.services = make(map[string]service, len(cfg.Handlers))
+	for name, handler := range cfg.Handlers {
+		n.services[name] = service{handler, make(chan *packet, outQueue)}
+	}
 	n.free.New = func() any { return &packet{bytes: make([]byte, cfg.Network.PacketSize())} }
 	if n.strategy, err = mix.New[*packet](cfg.Mix); err != nil {
 		return nil, fmt.Errorf("node: Config.Mix: %w", err)
@@ -273,7 +281,9 @@ func (n *Node) Run(parent context.Context) error {
 		start("unwrapping", func(ctx context.Context) error { return n.unwrap(ctx, worker) })
 	}
 	start("mixing", n.mix)
-	start("services", n.serveExits)
+	for name, s := range n.services {
+		start("service "+name, func(ctx context.Context) error { return n.serve(ctx, s) })
+	}
 	start("mailboxes", n.keepMailboxes)
 	start("directory", n.follow)
 	start("cover", n.cover)

@@ -16,14 +16,14 @@ import (
 // A packet's way through a node. Each stage owns the packet while it has it, and a packet that ends anywhere but on a
 // link is counted with its reason.
 //
-//  1. receive   (parallel, one per link)   frame → packet; waits while the next stage is busy, and TCP with it
-//  2. unwrap    (parallel, one per core)   what is waiting is opened together; replays are refused
-//  3. mix       (sequential)               packets are held until their strategy lets them go, in shuffled order
-//  4. commit    (sequential, part of mix)  the tags of all that was opened are stored, once for all that leaves together
-//  5. release   (sequential, part of mix)  to a peer's queue, a service or a mailbox: never waits
-//  6. send      (parallel, one per peer)   packet → frame; see peers.go
-//     serve     (sequential)               payload → service, whose replies enter stage 3
-//     deliver   (parallel, one per client) payload → frame; see mailbox.go
+//  1. receive   (parallel, one per link)    frame → packet; waits while the next stage is busy, and TCP with it
+//  2. unwrap    (parallel, one per core)    what is waiting is opened together; replays are refused
+//  3. mix       (sequential)                packets are held until their strategy lets them go, in shuffled order
+//  4. commit    (sequential, part of mix)   the tags of all that was opened are stored, once for all that leaves together
+//  5. release   (sequential, part of mix)   to a peer's queue, a service or a mailbox: never waits
+//  6. send      (parallel, one per peer)    packet → frame; see peers.go
+//     serve     (parallel, one per service) payload → service, whose replies enter stage 3; see serve.go
+//     deliver   (parallel, one per client)  payload → frame; see mailbox.go
 //
 // The node's own cover traffic (cover.go) enters at stage 3 as well.
 
@@ -314,7 +314,7 @@ func (n *Node) release(p *packet, peers *peers) {
 			peers.send(route.Node, p)
 		}
 	case sphinx.Exit:
-		n.offer(n.exits, p, DropServiceQueue)
+		n.exit(p)
 	case sphinx.Reply:
 		n.boxes.offer(n, p)
 	}

@@ -33,6 +33,20 @@ type senders struct {
 func (s *senders) join(name string, listed bool) *sender {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	from := s.find(name, listed)
+	from.links++
+	return from
+}
+
+// named returns the sender of that name for packets that come over no link: those that it makes a service send.
+func (s *senders) named(name string, listed bool) *sender {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(name, listed)
+}
+
+// find returns the sender of that name, who is new if nothing of it is here. It is called with mu held.
+func (s *senders) find(name string, listed bool) *sender {
 	from := s.known[name]
 	if from == nil {
 		from = &sender{name: name, opening: make(chan struct{}, openingShare)}
@@ -41,7 +55,6 @@ func (s *senders) join(name string, listed bool) *sender {
 		}
 		s.known[name] = from
 	}
-	from.links++
 	return from
 }
 
