@@ -149,7 +149,7 @@ func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack) bool {
 	}
 	progress := false
 	settle := func(number uint32) {
-		if number >= first && number < s.next && s.settle(number, &s.sent[number-first], now) {
+		if number >= first && number < s.next && s.settle(&s.sent[number-first], now) {
 			progress = true
 		}
 	}
@@ -179,17 +179,19 @@ func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack) bool {
 }
 
 // settle takes note that a cell has arrived, and reports whether that is news.
-func (s *Session) settle(number uint32, r *record, now time.Time) bool {
+func (s *Session) settle(r *record, now time.Time) bool {
 	if r.state == settled {
 		return false
 	}
 	trip := now.Sub(r.at)
-	s.trips.measure(trip)
+	s.trips.measure(trip, s.flight)
 	if r.state == waiting {
 		s.flight--
 		s.flying -= r.surbs
-		s.pace.returned(number, trip, s.next)
+	} else {
+		s.pace.found(r.round)
 	}
+	s.pace.returned(r.round, trip)
 	r.state, r.surbs = settled, 0
 	for _, f := range r.frames {
 		if f.kind != frameData && f.kind != frameEnd {

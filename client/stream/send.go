@@ -35,7 +35,7 @@ func (s *Session) Next(now time.Time) (Cell, bool) {
 	}
 	roomy := s.flight < s.pace.window
 	if !roomy && len(s.ready) > 0 {
-		s.pace.limited = true
+		s.pace.open.limited = true
 	}
 	data := len(s.ready) > 0 && roomy && (s.cfg.Client || len(s.stock) > reserve)
 	surbs := s.need(now)
@@ -86,7 +86,7 @@ func (s *Session) expire(now time.Time) {
 		}
 		r.state = lost
 		s.flight--
-		s.pace.lost++
+		s.pace.lost(r.round)
 		s.flying -= r.surbs
 		silent = silent || !s.heard.After(r.at)
 		for _, f := range r.frames {
@@ -197,7 +197,7 @@ func (s *Session) fill(now time.Time, surbs int, data bool) Cell {
 	}
 	made.Data = b
 	if len(r.frames) > 0 || surbs > 0 {
-		r.state = waiting
+		r.state, r.round = waiting, s.pace.sent()
 		s.flight++
 		s.flying += surbs
 	}

@@ -91,6 +91,7 @@ type Session struct {
 type record struct {
 	at     time.Time
 	state  state
+	round  uint32
 	surbs  int // of the generation that counts
 	frames []sent
 }

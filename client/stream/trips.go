@@ -19,14 +19,15 @@ const (
 	mostBackoff  = 4
 )
 
-// measure takes one round trip into account, as RFC 6298 §2 does.
-func (t *trips) measure(trip time.Duration) {
+// measure takes one round trip into account, as RFC 6298 §2 does, while so many cells are under way. Those that are quick
+// come first, so the average is over all of them, as RFC 7323 (appendix G) has it.
+func (t *trips) measure(trip time.Duration, flight int) {
 	if t.average == 0 {
 		t.average, t.varying = trip, trip/2
 		return
 	}
-	t.varying += ((t.average - trip).Abs() - t.varying) / 4
-	t.average += (trip - t.average) / 8
+	t.varying += ((t.average - trip).Abs() - t.varying) / time.Duration(max(4, flight/2))
+	t.average += (trip - t.average) / time.Duration(max(8, flight))
 }
 
 // timeout is how long a cell may wait for its acknowledgement before it counts as lost.
@@ -51,59 +52,108 @@ const (
 	leastWindow = 16
 	firstWindow = 32
 	mostWindow  = 2048
+	leastRound  = 24
 )
 
-// pace is how many cells may be under way. It looks at rounds: the cells that were sent while one of them was under way.
-// Round trips that take much longer than they once did show queues, as in TCP Vegas (Brakmo and Peterson, 1995).
+// pace is how many cells may be under way. It looks at rounds, of cells that are sent one after the other. Round trips that
+// take much longer than they once did show queues, as in TCP Vegas (Brakmo and Peterson, 1995). Much is three times as
+// long: the first acknowledgement that arrives counts, so that they also seem longer when fewer are under way. (Cells that
+// said when they were sent would show it better, and would tell the exit what mixes are there to hide.)
 type pace struct {
 	window int
 	steady bool // it no longer doubles
 
-	until   uint32        // the round ends when this cell is acknowledged
-	total   time.Duration // of the round's trips
-	trips   int
-	lost    int
-	limited bool // the window was all in use
+	judged, open round         // the one that was sent, and the next, which is being sent
+	number       uint32        // of the round that is judged
+	base         time.Duration // of the shortest round, on average; it rises slowly
+}
 
-	base time.Duration // of the shortest round, on average; it rises slowly
+// round is what became of some cells.
+type round struct {
+	sent, trips, lost int
+	total             time.Duration // of the trips
+	limited           bool          // the window was all in use
 }
 
 func newPace() pace { return pace{window: firstWindow} }
 
-// returned takes note that a cell was acknowledged, when next is the number of the cell to be sent next.
-func (p *pace) returned(number uint32, trip time.Duration, next uint32) {
-	p.total += trip
-	p.trips++
-	if number < p.until || p.trips < leastWindow/2 {
-		return
-	}
-	p.judge(p.total / time.Duration(p.trips))
-	p.until, p.total, p.trips, p.lost, p.limited = next, 0, 0, 0, false
+// sent takes note that a cell goes, and returns the number of its round.
+func (p *pace) sent() uint32 {
+	p.open.sent++
+	return p.number + 1
 }
 
-// judge sets the window at the end of a round whose trips took so long on average.
-func (p *pace) judge(trip time.Duration) {
+// round returns the round of that number; nil where it is over.
+func (p *pace) round(number uint32) *round {
+	switch number {
+	case p.number:
+		return &p.judged
+	case p.number + 1:
+		return &p.open
+	}
+	return nil
+}
+
+// returned takes note that a cell of a round was acknowledged.
+func (p *pace) returned(number uint32, trip time.Duration) {
+	if r := p.round(number); r != nil {
+		r.trips++
+		r.total += trip
+		p.turn()
+	}
+}
+
+// lost takes note that a cell of a round was not.
+func (p *pace) lost(number uint32) {
+	if r := p.round(number); r != nil {
+		r.lost++
+		p.turn()
+	}
+}
+
+// found takes note that a cell of a round was acknowledged after all.
+func (p *pace) found(number uint32) {
+	if r := p.round(number); r != nil {
+		r.lost--
+	}
+}
+
+// turn goes on to the next round when the fate of seven eighths of this one's cells is known: always of as many, or those
+// that are quick would count for more at some times than at others.
+func (p *pace) turn() {
+	if 8*(p.judged.trips+p.judged.lost) < 7*p.judged.sent || p.open.sent < leastRound {
+		return
+	}
+	p.judge(&p.judged)
+	p.judged, p.open = p.open, round{}
+	p.number++
+}
+
+// judge sets the window by what became of a round.
+func (p *pace) judge(r *round) {
+	if r.trips == 0 {
+		return
+	}
+	trip := r.total / time.Duration(r.trips)
 	if p.base == 0 || trip < p.base {
 		p.base = trip
 	} else {
 		p.base += p.base / 256
 	}
-	const slack = 10 * time.Millisecond // which a busy machine may take
 	switch {
-	case 2*p.lost > p.trips: // a third of all
+	case 2*r.lost > r.trips: // a third of all
 		p.window -= p.window / 3
 		p.steady = true
-	case trip > 2*p.base+slack:
+	case trip > 3*p.base:
 		p.window -= p.window / 8
 		p.steady = true
-	case !p.limited:
-	case !p.steady && trip < p.base*3/2+slack:
-		p.window *= 2
-	case trip < p.base*3/2+slack:
+	case !r.limited:
+	case trip > 2*p.base:
+		p.steady = true
+	case p.steady:
 		p.window += p.window/16 + 1
-		p.steady = true
 	default:
-		p.steady = true
+		p.window *= 2
 	}
 	p.window = min(max(p.window, leastWindow), mostWindow)
 }
