@@ -203,7 +203,7 @@ func TestDialSaysWhy(t *testing.T) {
 		"here.example.":   addresses("127.0.0.1"),
 		"broken.example.": nil,
 	})
-	names.broken["broken.example."] = true
+	names.fail("broken.example.")
 	d, err := exit.NewDialer(loopback, names.address)
 	require.NoError(t, err)
 	for host, want := range map[string]stream.Code{

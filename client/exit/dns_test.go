@@ -103,6 +103,13 @@ func (s *nameServer) set(name string, addresses ...netip.Addr) {
 	s.answers[name] = addresses
 }
 
+// fail makes the server fail for a name.
+func (s *nameServer) fail(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken[name] = true
+}
+
 // questions returns what was asked.
 func (s *nameServer) questions() []string {
 	s.mu.Lock()
