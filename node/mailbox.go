@@ -28,7 +28,6 @@ const (
 type mailbox struct {
 	client string
 	queue  chan *packet
-	turn   chan struct{} // holds one while a link is given what is in the queue
 
 	// What follows is guarded by mailboxes.mu.
 	taken *delivery // by the newest link; nil while the client is away
@@ -67,7 +66,7 @@ func newMailboxes(epoch time.Duration) mailboxes {
 }
 
 // subscribe gives conn the mailbox of the secret that a Subscribe frame starts with, and starts its delivery. A link that
-// had it before is closed.
+// had it before is closed first, so that nothing goes over it any more.
 func (m *mailboxes) subscribe(ctx context.Context, n *Node, conn *link.Conn, frame []byte) *delivery {
 	var secret link.MailboxSecret
 	copy(secret[:], frame)
@@ -78,7 +77,7 @@ func (m *mailboxes) subscribe(ctx context.Context, n *Node, conn *link.Conn, fra
 	box := m.known[client]
 	switch {
 	case box == nil:
-		box = &mailbox{client: client, queue: make(chan *packet, clientQueue), turn: make(chan struct{}, 1)}
+		box = &mailbox{client: client, queue: make(chan *packet, clientQueue)}
 		m.known[client] = box
 	case box.taken != nil:
 		box.taken.end()
@@ -245,12 +244,6 @@ func (m *mailboxes) kept() int {
 
 // deliver sends replies to one client until its link fails, or another takes the mailbox.
 func (n *Node) deliver(d *delivery) {
-	select {
-	case d.box.turn <- struct{}{}:
-		defer func() { <-d.box.turn }()
-	case <-d.ctx.Done():
-		return
-	}
 	size := n.cfg.Network.PacketSize()
 	out := &outlet{conn: d.conn, padding: make([]byte, size), sent: []*atomic.Uint64{&n.counts.delivered}, lost: []*atomic.Uint64{&n.counts.drops[DropNoClient]}}
 	defer out.close()

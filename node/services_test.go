@@ -182,7 +182,7 @@ func TestServicesWaitWhileTheNodeIsBusy(t *testing.T) {
 		send(t, n.Link("alice", nil, 0), wrap(t, n, "forward", "", 0))
 		synctest.Wait()
 		n.Mixes[0].HoldCommits(commits)
-		send(t, n.Link("alice", nil, 0), wrap(t, n, "forward", "", 0)) // which is committed, at length
+		send(t, n.Link("alice", nil, 0), wrap(t, n, "inbox", "", 0)) // which is committed, at length
 		synctest.Wait()
 		packet, nowhere := make([]byte, n.PacketSize()), directory.Route{Node: directory.NodeID{1}}.Address()
 		const packets = node.OpenedQueue + 100
