@@ -2,6 +2,8 @@ package node
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"sphinxmix.example/sphinx"
@@ -40,6 +42,24 @@ var dropNames = [drops]string{
 
 // String returns the reason as metrics name it.
 func (d Drop) String() string { return dropNames[d] }
+
+// MarshalText returns what String returns.
+func (d Drop) MarshalText() ([]byte, error) {
+	if d < 0 || d >= drops {
+		return nil, fmt.Errorf("node: no reason to drop a packet has the number %d", int(d))
+	}
+	return []byte(d.String()), nil
+}
+
+// UnmarshalText is the reverse of MarshalText. It returns an error for a name that no reason has.
+func (d *Drop) UnmarshalText(name []byte) error {
+	known := slices.Index(dropNames[:], string(name))
+	if known < 0 {
+		return fmt.Errorf("node: no reason to drop a packet is called %q", name)
+	}
+	*d = Drop(known)
+	return nil
+}
 
 var dropErrors = []struct {
 	err    error

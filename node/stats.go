@@ -19,7 +19,9 @@ const (
 	Leaving  State = "leaving" // out of the directory, and sending what it still holds
 )
 
-// Stats is what a node has done since it started and how it stands. Nothing in it is about one packet or one client.
+// Stats is what a node has done since it started and how it stands. Nothing in it is about one packet or one client. In
+// JSON it is an object whose members have the names of the fields, with those of Counts among them; a reason that is
+// missing in Dropped is zero.
 type Stats struct {
 	Node     directory.NodeID
 	Address  string

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"sphinxmix.example/sphinx"
@@ -33,13 +34,20 @@ func NodeIDOf(identity ed25519.PublicKey) NodeID {
 // String returns the id in hexadecimal, 24 digits.
 func (id NodeID) String() string { return hex.EncodeToString(id[:]) }
 
-// parseNodeID is the reverse of String.
-func parseNodeID(digits string) (id NodeID, ok bool) {
-	if len(digits) != hex.EncodedLen(NodeIDSize) {
-		return NodeID{}, false
+// MarshalText returns what String does. It does not fail.
+func (id NodeID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
+
+// UnmarshalText is the reverse of MarshalText. It refuses all but 24 digits, 0 to 9 and a to f, and leaves the id as it is
+// then. The error says so.
+func (id *NodeID) UnmarshalText(digits []byte) error {
+	var read NodeID
+	if len(digits) == hex.EncodedLen(NodeIDSize) {
+		if _, err := hex.Decode(read[:], digits); err == nil && read.String() == string(digits) {
+			*id = read
+			return nil
+		}
 	}
-	_, err := hex.Decode(id[:], []byte(digits))
-	return id, err == nil && id.String() == digits
+	return fmt.Errorf("directory: %q is no node id, which has %d digits, 0-9 and a-f", digits, hex.EncodedLen(NodeIDSize))
 }
 
 // Route is what a routing block tells a mix about the next hop.

@@ -23,6 +23,25 @@ func TestNodeIDIsAHashOfTheIdentity(t *testing.T) {
 	require.NotEqual(t, id, NodeIDOf(public(identity(2))))
 }
 
+// TestNodeIDsHaveOneText: names in stores and what users type are ids in no other form.
+func TestNodeIDsHaveOneText(t *testing.T) {
+	id := NodeID{0xab, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0xff}
+	const digits = "ab0102030405060708090aff"
+	text, err := id.MarshalText()
+	require.NoError(t, err)
+	require.Equal(t, digits, string(text))
+	require.Equal(t, digits, id.String())
+	var read NodeID
+	require.NoError(t, read.UnmarshalText(text))
+	require.Equal(t, id, read)
+	for _, other := range []string{
+		"", "ab", digits[:23], digits[:22], digits + "0", digits + "00", "AB" + digits[2:], "0x" + digits[2:], "ag" + digits[2:], " " + digits[1:],
+	} {
+		require.ErrorContains(t, read.UnmarshalText([]byte(other)), "24 digits", "%q", other)
+		require.Equal(t, id, read, "%q", other)
+	}
+}
+
 func TestAddressIsTheRoutingBlock(t *testing.T) {
 	route := Route{Node: NodeID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, Epoch: 0xee, Delay: 0x1234 * time.Millisecond}
 	require.Equal(t, sphinx.Address{0xff, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0xee, 0x12, 0x34}, route.Address())

@@ -123,8 +123,8 @@ func (s *Server) load(values map[string][]byte, reached int64) {
 
 // holds reports whether a value of the store is what the server has itself put there, or read before.
 func (s *Server) holds(name string, value []byte) bool {
-	id, ok := parseNodeID(strings.TrimPrefix(name, nodeFolder))
-	if !ok {
+	var id NodeID
+	if id.UnmarshalText([]byte(strings.TrimPrefix(name, nodeFolder))) != nil {
 		return false
 	}
 	s.mu.Lock()
@@ -148,7 +148,8 @@ func (s *Server) clean(ctx context.Context) {
 	for len(s.roster.expired) > 0 && len(names) < cleanAtOnce {
 		name := s.roster.expired[0]
 		s.roster.expired = s.roster.expired[1:]
-		if id, _ := parseNodeID(strings.TrimPrefix(name, nodeFolder)); s.roster.records[id] == nil {
+		var id NodeID
+		if id.UnmarshalText([]byte(strings.TrimPrefix(name, nodeFolder))) != nil || s.roster.records[id] == nil {
 			names = append(names, name)
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,11 +90,10 @@ func (a *access) path() ([]directory.NodeID, error) {
 	var path []directory.NodeID
 	for _, digits := range a.via {
 		var id directory.NodeID
-		raw, err := hex.DecodeString(digits)
-		if err != nil || len(raw) != len(id) {
-			return nil, fmt.Errorf("--via %s: is not the id of a mix, %d hexadecimal digits as the directory lists it", digits, hex.EncodedLen(len(id)))
+		if id.UnmarshalText([]byte(digits)) != nil {
+			return nil, fmt.Errorf("--via %s: is not the id of a mix, %d hexadecimal digits as the directory lists it", digits, 2*len(id))
 		}
-		path = append(path, directory.NodeID(raw))
+		path = append(path, id)
 	}
 	return path, nil
 }
