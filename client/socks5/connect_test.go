@@ -121,6 +121,7 @@ func TestMalformedRequestsOfHTTPAreRefused(t *testing.T) {
 		"CONNECT a:80\r\n\r\n":                                                                                "400 Bad Request",
 		"CONNECT a:80 HTTP/9\r\n\r\n":                                                                         "400 Bad Request",
 		"CONNECT a:80 HTTP/1.1\r\nno colon\r\n\r\n":                                                           "400 Bad Request",
+		"CONNECT a:80 HTTP/1.1\r\n\r\r\nthe end, or not: x\r\n\r\n":                                           "400 Bad Request",
 		"CONNECT a:80 HTTP/1.1\r\n folded: x\r\n\r\n":                                                         "400 Bad Request",
 		"CONNECT a:80 HTTP/1.1\r\nProxy-Authorization: Basic YQ==\r\n\r\n":                                    "407 Proxy Authentication Required",
 		"CONNECT a:80 HTTP/1.1\r\nProxy-Authorization: Basic ?\r\n\r\n":                                       "407 Proxy Authentication Required",

@@ -66,8 +66,8 @@ const (
 	dismissBytes = 1 << 20
 )
 
-// dismiss sends the last that a program gets, if it is not empty, and closes the connection. While it has not read what
-// the program still sends, closing would destroy an answer on its way.
+// dismiss sends the last that a program gets, if it is not empty, and closes the connection. To close one of TCP before
+// what the program still sends has been read is to reset it, and the answer may be lost.
 func dismiss(program net.Conn, answer []byte) {
 	defer program.Close()
 	if len(answer) == 0 {

@@ -335,26 +335,51 @@ func halfClosable() (here, there halves) {
 
 // TestHalfAConnectionMayNotBeSilentForEver: what has closed is not to be told from what only listens.
 func TestHalfAConnectionMayNotBeSilentForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ln := inMemory()
-		far, destination := halfClosable()
-		serve(t, &socks5.Server{Dial: func(context.Context, string, string) (net.Conn, error) { return far, nil }}, ln)
-		program, there := halfClosable()
-		ln.conns <- there
-		write(t, program, toHTTP("a:80", "", ""))
-		expect(t, program, connected)
-		time.Sleep(24 * time.Hour)
-		require.NoError(t, program.CloseWrite())
-		require.Empty(t, toEnd(t, destination))
-		for range 10 {
-			time.Sleep(9 * time.Minute)
-			write(t, destination, "still there")
-			expect(t, program, "still there")
-		}
-		start := time.Now()
-		require.Empty(t, toEnd(t, program))
-		require.Equal(t, 10*time.Minute, time.Since(start))
-	})
+	for _, words := range []int{0, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			ln := inMemory()
+			far, destination := halfClosable()
+			serve(t, &socks5.Server{Dial: func(context.Context, string, string) (net.Conn, error) { return far, nil }}, ln)
+			program, there := halfClosable()
+			ln.conns <- there
+			write(t, program, toHTTP("a:80", "", ""))
+			expect(t, program, connected)
+			time.Sleep(24 * time.Hour)
+			require.NoError(t, program.CloseWrite())
+			require.Empty(t, toEnd(t, destination))
+			for range words {
+				time.Sleep(9 * time.Minute)
+				write(t, destination, "still there")
+				expect(t, program, "still there")
+			}
+			start := time.Now()
+			require.Empty(t, toEnd(t, program))
+			require.Equal(t, 10*time.Minute, time.Since(start))
+		})
+	}
+}
+
+// TestWithoutHalvesTheFirstEndIsTheEnd: a pipe cannot say that one direction has ended.
+func TestWithoutHalvesTheFirstEndIsTheEnd(t *testing.T) {
+	for name, pick := range map[string]func(program, destination net.Conn) (first, last net.Conn){
+		"the program's":     func(program, destination net.Conn) (first, last net.Conn) { return program, destination },
+		"the destination's": func(program, destination net.Conn) (first, last net.Conn) { return destination, program },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ln := inMemory()
+			far, destination := net.Pipe()
+			serve(t, &socks5.Server{Dial: func(context.Context, string, string) (net.Conn, error) { return far, nil }}, ln)
+			program := ln.program(t)
+			write(t, program, toHTTP("a:80", "", ""))
+			expect(t, program, connected)
+			first, last := pick(program, destination)
+			start := time.Now()
+			write(t, first, "all there is")
+			go first.Close()
+			require.Equal(t, "all there is", toEnd(t, last), name)
+			require.Zero(t, time.Since(start), name)
+		})
+	}
 }
 
 // TestServeEndsWithItsContext: from every state that a connection can be in.
@@ -362,12 +387,18 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := inMemory()
 		far, destination := net.Pipe()
-		give, ended := make(chan net.Conn, 1), make(chan error, 1)
+		deaf, ears := net.Pipe()
+		give, ended := make(chan net.Conn, 2), make(chan error, 1)
 		give <- far
+		give <- deaf
 		stop := serve(t, &socks5.Server{Dial: waiting(give, ended)}, ln)
 		program := ln.program(t)
 		write(t, program, toHTTP("a:80", "", ""))
 		expect(t, program, connected)
+		unheard := ln.program(t)
+		write(t, unheard, toHTTP("a:80", "", ""))
+		expect(t, unheard, connected)
+		write(t, unheard, "which the destination does not read")
 		dialling := ln.program(t)
 		write(t, dialling, toHTTP("a:80", "", ""))
 		silent := ln.program(t)
@@ -376,7 +407,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 		start := time.Now()
 		stop()
 		require.Zero(t, time.Since(start))
-		for _, conn := range []net.Conn{program, destination, dialling, silent} {
+		for _, conn := range []net.Conn{program, destination, unheard, ears, dialling, silent} {
 			require.Empty(t, toEnd(t, conn))
 		}
 		require.ErrorIs(t, <-ended, context.Canceled)

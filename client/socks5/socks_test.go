@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -119,17 +120,20 @@ func TestWhatIsNotOfferedIsRefused(t *testing.T) {
 	require.Empty(t, d.taken())
 }
 
-// TestAnswersSurviveWhatTheProgramStillSends: closing a TCP connection with unread bytes destroys answers on their way.
+// TestAnswersSurviveWhatTheProgramStillSends: closing a TCP connection with unread bytes resets it, and a program whose
+// sending fails may never look for an answer.
 func TestAnswersSurviveWhatTheProgramStillSends(t *testing.T) {
 	ln, program := onLoopback(t)
 	serve(t, &socks5.Server{Dial: new(dials).dial}, ln)
-	rest := strings.Repeat("x", 300_000)
-	for range 20 {
+	rest := strings.Repeat("x", 900_000)
+	for range 3 {
 		conn := program()
+		require.NoError(t, conn.SetWriteBuffer(32<<10)) // so that little is on its way, and a write ends when most has been read
 		write(t, conn, "\x05\x01\x03"+rest)
 		expect(t, conn, "\x05\xff")
 		conn = program()
-		write(t, conn, "POST http://site.example/ HTTP/1.1\r\nContent-Length: 300000\r\n\r\n"+rest)
+		require.NoError(t, conn.SetWriteBuffer(32<<10))
+		write(t, conn, "POST http://site.example/ HTTP/1.1\r\nContent-Length: 900000\r\n\r\n"+rest)
 		expect(t, conn, "HTTP/1.1 405 Method Not Allowed\r\n")
 	}
 }
@@ -191,4 +195,26 @@ func TestDifferentCredentialsNeverShareIsolation(t *testing.T) {
 			require.Equal(t, []call{{same, "a:80"}}, d.taken(), "over HTTP")
 		}
 	}
+}
+
+// TestCredentialsInPiecesAreTheSame: what has come is not overwritten by what comes.
+func TestCredentialsInPiecesAreTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &dials{err: errNotDialled}
+		ln := inMemory()
+		serve(t, &socks5.Server{Dial: d.dial}, ln)
+		sent := login("alice", "secret") + toName("a", 80)
+		say(t, ln.program(t), []byte(sent))
+		whole := d.taken()
+		for cut := range len(sent) {
+			program := ln.program(t)
+			go func() {
+				_, _ = program.Write([]byte(sent[:cut]))
+				synctest.Wait()
+				_, _ = program.Write([]byte(sent[cut:]))
+			}()
+			say(t, program, nil)
+			require.Equal(t, whole, d.taken(), "cut after %d bytes", cut)
+		}
+	})
 }
