@@ -90,6 +90,9 @@ const draws = 40_000
 // TestPathsFollowWeights: exits are drawn from those that offer the service, and the mixes between from those that are
 // left, each way for itself and in order, in proportion to their weights.
 func TestPathsFollowWeights(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent")
+	}
 	view := weighted(4, 16, 16, 4, 2, 1, 3)
 	gateway := view.Nodes[0] // which offers the service, but cannot be the exit
 	exits, others := share{view, []int{1, 2, 3}}, share{view, []int{1, 2, 3, 4, 5}}
@@ -118,6 +121,9 @@ func TestPathsFollowWeights(t *testing.T) {
 // TestCoverFollowsWeights as messages do, or its paths would tell it from them. Weights that no descriptor can have count
 // as the nearest that one can.
 func TestCoverFollowsWeights(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent")
+	}
 	view := weighted(0, 4, 255, 4, 2, 0, 8)
 	others := share{view, []int{1, 2, 3, 4, 5}}
 	want := make(map[string]float64)
@@ -136,6 +142,9 @@ func TestCoverFollowsWeights(t *testing.T) {
 
 // TestGatewaysFollowWeights: they are tried in the order of draws from all that take clients.
 func TestGatewaysFollowWeights(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent")
+	}
 	view := weighted(5, 4, 16, 3, 2, 5)
 	view.Nodes[0].Services = []string{"all", "some"} // which takes no clients
 	want := make(map[string]float64)
@@ -165,6 +174,9 @@ func TestGatewaysFollowWeights(t *testing.T) {
 // TestLiarGainsNoMoreThanItsClaim: a mix that claims all the weight there is, or more, stands at each place of paths, and
 // on paths at all, at most MaxWeight/DefaultWeight = 4 times as often as if it had the weight of the others.
 func TestLiarGainsNoMoreThanItsClaim(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent")
+	}
 	const mixes, hops, paths, liar = 20, 3, 20_000, 7
 	for _, claim := range []uint8{directory.MaxWeight, 255} {
 		view := viewOf(mixes, mixes)
