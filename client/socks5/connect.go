@@ -25,7 +25,7 @@ const (
 	sayProxy = "This is a SOCKS5 and CONNECT proxy. It passes connections on and does not fetch pages: have the program\n" +
 		"use it for SOCKS5, with names resolved by the proxy (socks5h://), or for CONNECT (curl: --proxytunnel)."
 	sayMalformed = "The request is malformed."
-	sayTooLong   = "The head of the request is longer than 8192 bytes."
+	sayTooLong   = "The head of the request is too long."
 	sayTarget    = "CONNECT wants a host name or an IP address, with a port: CONNECT example.org:443 HTTP/1.1."
 	sayBasic     = "Credentials must be Basic: a user and a password, of your choice, to keep connections apart by."
 )

@@ -10,6 +10,9 @@
 // different pairs: see [Server.Dial]. A program that offers both is asked for them. Programs that send credentials of
 // HTTP only when they are challenged are never challenged, so they are not kept apart; SOCKS5 does that better.
 //
+// A connection lasts until both ends have closed it, or one has and the other is silent for ten minutes. What ends in any
+// other way is reset at both ends, so that nobody takes a part for the whole.
+//
 // Whoever reaches the port can use it. Listen on loopback.
 package socks5
 
@@ -33,8 +36,8 @@ type Server struct {
 	// isolation is empty for a program without credentials, and else 64 hexadecimal digits, which two pairs of user and
 	// password share only if they are equal: connections of different isolation must not be linkable to each other.
 	//
-	// ctx ends when Serve is to end or the program has gone; Dial has to return then. Its error decides what the program is
-	// told: one that wraps syscall.ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT (or context.DeadlineExceeded) or
+	// ctx ends when Serve is to end or the program has gone; Dial has to return then. There is no other limit to its time
+	// than the program's patience, unless Dial has one. Its error decides what the program is told: one that wraps syscall.ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT (or context.DeadlineExceeded) or
 	// EACCES (somebody's policy forbids it) has an answer of its own, all others share one. Over HTTP their text is shown to
 	// the program.
 	//
