@@ -27,6 +27,7 @@ type Conn struct {
 	removed bool  // from the session
 	queued  bool  // among those that are ready to send
 	lingers time.Time
+	abrupt  bool // Close resets
 }
 
 // lingering is how long a stream that was closed may take to send the rest.
@@ -236,7 +237,7 @@ func (c *Conn) Close() error {
 	if c.removed {
 		return nil
 	}
-	if !c.isOpen || c.in.ready() > 0 || len(c.in.got) > 0 {
+	if c.abrupt || !c.isOpen || c.in.ready() > 0 || len(c.in.got) > 0 {
 		s.reset(c, Aborted)
 		s.signal()
 		return nil
@@ -244,6 +245,15 @@ func (c *Conn) Close() error {
 	c.endWrite()
 	c.lingers = time.Now().Add(lingering)
 	s.signal()
+	return nil
+}
+
+// SetLinger makes Close reset the stream if seconds is 0, as that of [net.TCPConn] does. Any other value is as good as the
+// default.
+func (c *Conn) SetLinger(seconds int) error {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	c.abrupt = seconds == 0
 	return nil
 }
 
