@@ -5,12 +5,13 @@
 // at least three mixes, no mix twice, and carries a SURB for its reply, which takes another.
 //
 // A client lives until it is closed. It follows the network through its key epochs, and asks mixes for delays where its
-// network wants them. When it loses its gateway it finds another, and sends again what was under way. While no gateway
-// takes it, requests wait.
+// network wants them. When its link to the gateway breaks it goes back to the same one, which has kept the replies that
+// came meanwhile, for a minute; or else it finds another, and sends again what was under way. While no gateway takes it,
+// requests wait.
 //
 // What the gateway, and who watches the link to it, sees: when the client is connected, and how much it sends. [Cover]
-// hides whether it sends at all. Whoever can cut a client off from gateways of their choice chooses the gateway that is
-// left, so a client goes back to its gateway before it tries another.
+// hides whether it sends at all, and [Pace] how much too. Whoever can cut a client off from gateways of their choice
+// chooses the gateway that is left, so a client goes back to its gateway before it tries another.
 package client
 
 import (
@@ -44,8 +45,15 @@ type Config struct {
 	// Whoever fixes a path gives up what random ones hide. If empty, paths are random.
 	Via []directory.NodeID
 
-	// Cover is the traffic that the client makes of its own; none if zero.
+	// Cover is the traffic that the client makes of its own, beside all other; none if zero.
 	Cover Cover
+
+	// Pace fixes when packets leave, with cover where there are no others; they leave at once if zero. It excludes Cover.
+	Pace Pace
+
+	// Routed is told the two paths of the first cell of each stream, by the address that Dial was given. It may be nil, and
+	// is called by goroutines of the client's.
+	Routed func(address string, out, back []directory.NodeID)
 }
 
 // Client sends messages through a network. It is safe for concurrent use. Make it with New and Close it.
@@ -55,12 +63,13 @@ type Client struct {
 	known  known
 	access access
 
-	jobs   chan job      // cells to be wrapped, by whoever has a gateway
-	news   chan struct{} // holds one while the directory is to be asked at once
-	book   book
-	trips  trips // of cells and their answers
-	loops  trips // of loops
-	covers coverCounts
+	jobs    chan job      // cells to be wrapped, by whoever has a gateway
+	news    chan struct{} // holds one while the directory is to be asked at once
+	book    book
+	tunnels tunnels
+	trips   trips // of cells and their answers
+	loops   trips // of loops
+	covers  coverCounts
 
 	ctx     context.Context // ends when the client is closed
 	cancel  context.CancelCauseFunc
@@ -99,14 +108,15 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		cfg:    cfg,
-		params: view.Params,
-		known:  known{newest: view, widest: view},
-		jobs:   make(chan job),
-		news:   make(chan struct{}, 1),
-		book:   book{expected: make(map[sphinx.MessageID]*expectation)},
-		trips:  trips{delays: delaysOf(2*cfg.Hops+1, view.MeanDelay)},
-		loops:  trips{delays: delaysOf(loopHops(cfg.Hops, view.MaxHops), view.MeanDelay)},
+		cfg:     cfg,
+		params:  view.Params,
+		known:   known{newest: view, widest: view},
+		jobs:    make(chan job),
+		news:    make(chan struct{}, 1),
+		book:    book{expected: make(map[sphinx.MessageID]*expectation)},
+		tunnels: tunnels{all: make(map[string][]*tunnel)},
+		trips:   trips{delays: delaysOf(2*cfg.Hops+1, view.MeanDelay)},
+		loops:   trips{delays: delaysOf(loopHops(cfg.Hops, view.MaxHops), view.MeanDelay)},
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	first, err := c.firstSession(ctx)
@@ -129,6 +139,9 @@ func (cfg *Config) check(view *directory.View) error {
 		return tooSmall(len(view.Nodes), cfg.Hops)
 	}
 	if err := cfg.checkVia(view); err != nil {
+		return err
+	}
+	if err := cfg.Pace.check(cfg.Cover, loopHops(cfg.Hops, view.MaxHops)); err != nil {
 		return err
 	}
 	return cfg.Cover.check(loopHops(cfg.Hops, view.MaxHops))
@@ -200,7 +213,7 @@ func (c *Client) learn(patience time.Duration) {
 		return
 	}
 	if best, err := c.chart(nil); err == nil {
-		c.access.heed(best.view)
+		c.heed(best.view)
 	}
 }
 

@@ -106,53 +106,60 @@ func (c *Client) cover(s *session) error {
 		case err != nil:
 			continue // there is no network to go through for now
 		}
+		packet.leave()
 		select {
-		case s.out <- packet:
+		case s.out <- packet.outgoing:
 		case <-s.ctx.Done():
 			return nil
 		}
 	}
 }
 
+// dummy is a packet of cover.
+type dummy struct {
+	outgoing
+	leave func() // to be called before it leaves: counts it, and has a loop expected
+}
+
 // drop makes a packet that a random mix throws away.
-func (c *Client) drop(s *session) (outgoing, error) {
+func (c *Client) drop(s *session) (dummy, error) {
 	ch, err := c.chart(s)
 	if err != nil {
-		return outgoing{}, err
+		return dummy{}, err
 	}
 	path := ch.anywhere(c.cfg.Hops)
 	if len(c.cfg.Via) > 0 { // or the gateway would see which packets go another way
 		if path, err = ch.via(c.cfg.Via); err != nil {
-			return outgoing{}, err
+			return dummy{}, err
 		}
 	}
 	packet, err := c.params.Wrap(nil, nil, ch.hops(path), []byte(link.DropService), nil)
 	if err != nil {
-		return outgoing{}, err
+		return dummy{}, err
 	}
-	c.covers.drops.Add(1)
-	return outgoing{ch.epochByte(), packet}, nil
+	return dummy{outgoing{ch.epochByte(), packet}, func() { c.covers.drops.Add(1) }}, nil
 }
 
 // loop makes a packet to the client itself: a SURB, used by who made it.
-func (c *Client) loop(s *session) (outgoing, error) {
+func (c *Client) loop(s *session) (dummy, error) {
 	ch, err := c.chart(s)
 	if err != nil {
-		return outgoing{}, err
+		return dummy{}, err
 	}
 	path := ch.loop(loopHops(c.cfg.Hops, c.params.MaxHops))
 	var id sphinx.MessageID
 	rand.Read(id[:])
 	surb, key, err := c.params.NewSURB(nil, ch.hops(path), s.mailbox.name, id)
 	if err != nil {
-		return outgoing{}, err
+		return dummy{}, err
 	}
 	_, packet, err := surb.Use(nil, nil)
 	if err != nil {
-		return outgoing{}, err
+		return dummy{}, err
 	}
-	c.covers.loops.Add(1)
-	now := time.Now()
-	c.book.expect(id, &expectation{key: key, mailbox: s.mailbox, sent: now, lost: now.Add(2 * c.loops.timeout())})
-	return outgoing{ch.epochByte(), packet}, nil
+	return dummy{outgoing{ch.epochByte(), packet}, func() {
+		c.covers.loops.Add(1)
+		now := time.Now()
+		c.book.expect(id, &expectation{key: key, mailbox: s.mailbox, sent: now, lost: now.Add(2 * c.loops.timeout())})
+	}}, nil
 }

@@ -31,7 +31,7 @@ func (c *Client) WrapTooLate(to string) (bool, error) {
 	r := &request{Message: Message{To: to}, room: 100, total: 1}
 	c.book.forget(r)
 	s, _ := c.access.get()
-	packet, err := c.packet(s, job{r, &attempt{}})
+	packet, err := piece{r, &attempt{}}.packet(c, s)
 	return packet.bytes != nil, err
 }
 

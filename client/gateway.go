@@ -2,10 +2,8 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -14,11 +12,12 @@ import (
 	"sphinxmix.example/sphinx"
 )
 
-// session is the client's time at one gateway: a link to it, and a mailbox there, new for each session.
+// session is the client's time at one gateway: a link to it, and a mailbox there.
 type session struct {
 	conn    *link.Conn
 	mailbox *mailbox
-	out     chan outgoing   // packets for the gateway
+	out     chan outgoing   // packets for the gateway; of the mailbox
+	ahead   chan dummy      // cover for the gateway; nil without a pace
 	ctx     context.Context // ends with the session
 	end     context.CancelCauseFunc
 
@@ -26,19 +25,6 @@ type session struct {
 	gateway *directory.Descriptor // the newest that is known; guarded by mu
 	missing int                   // views in a row that did not list it; guarded by mu
 	charts  [2]*chart             // the last that were made; guarded by mu
-}
-
-// mailbox is where replies wait for the client at a gateway. SURBs lead to it by its name.
-type mailbox struct {
-	secret link.MailboxSecret
-	name   []byte
-}
-
-func newMailbox() *mailbox {
-	m := new(mailbox)
-	rand.Read(m.secret[:])
-	m.name = m.secret.ClientID()
-	return m
 }
 
 // outgoing is a packet as the gateway gets it.
@@ -67,21 +53,25 @@ func (s *session) chart(view *directory.View, epoch uint64) *chart {
 	return ch
 }
 
-// gatewayID returns the name of the session's gateway.
-func (s *session) gatewayID() directory.NodeID {
+// descriptor returns the newest of the session's gateway.
+func (s *session) descriptor() *directory.Descriptor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.gateway.ID()
+	return s.gateway
 }
 
+// gatewayID returns the name of the session's gateway.
+func (s *session) gatewayID() directory.NodeID { return s.descriptor().ID() }
+
 // heed takes note of what a view says of the gateway. Since a directory may forget a mix for a moment, only the second
-// view in a row without it ends the session.
-func (s *session) heed(view *directory.View) {
+// view in a row without it ends the session. It reports whether the gateway was started anew since the last.
+func (s *session) heed(view *directory.View) (anew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	listed, ok := view.Node(s.gateway.ID())
 	switch {
 	case ok && listed.Version > s.gateway.Version:
+		anew = renewed(s.gateway, listed)
 		s.gateway, s.missing = listed, 0
 		s.charts = [2]*chart{}
 	case ok:
@@ -91,6 +81,7 @@ func (s *session) heed(view *directory.View) {
 			s.end(errUnlisted)
 		}
 	}
+	return anew
 }
 
 // access is the client's way into the network.
@@ -112,9 +103,11 @@ func (a *access) get() (*session, error) {
 	return a.session, a.failure
 }
 
-func (a *access) heed(view *directory.View) {
-	if s, _ := a.get(); s != nil {
-		s.heed(view)
+// heed has the session, where there is one, take note of a view. What is expected from a gateway that was started anew is
+// lost.
+func (c *Client) heed(view *directory.View) {
+	if s, _ := c.access.get(); s != nil && s.heed(view) {
+		c.lose(s.mailbox)
 	}
 }
 
@@ -126,7 +119,7 @@ func (c *Client) firstSession(ctx context.Context) (*session, error) {
 	}
 	for _, gateway := range gateways {
 		var s *session
-		if s, err = c.enter(ctx, gateway); err == nil {
+		if s, err = c.enter(ctx, gateway, c.newMailbox(gateway)); err == nil {
 			return s, nil
 		}
 	}
@@ -159,6 +152,7 @@ const (
 type search struct {
 	last     directory.NodeID // that was tried
 	failures int              // in a row
+	mailbox  *mailbox         // of the last session
 }
 
 // stay keeps the client at a gateway until it is closed. s is its first session.
@@ -167,7 +161,8 @@ func (c *Client) stay(s *session) {
 	for s != nil {
 		began := time.Now()
 		why := c.serve(s)
-		search.last = s.gatewayID()
+		search.last, search.mailbox = s.gatewayID(), s.mailbox
+		s.mailbox.left, s.mailbox.gateway = time.Now(), s.descriptor()
 		if search.failures++; time.Since(began) >= steady {
 			search.failures = 0
 		}
@@ -175,26 +170,55 @@ func (c *Client) stay(s *session) {
 		s = c.nextSession(&search, why)
 		c.hasten()
 	}
+	c.abandon(search.mailbox)
 }
 
 // nextSession tries gateways until one takes the client. It returns nil where the client is closed. why there is no
 // session any more is for the errors of requests.
 func (c *Client) nextSession(search *search, why error) *session {
+	loyal := search.failures < loyalty
 	for ; ; search.failures++ {
 		c.access.set(nil, why)
 		if !c.pause(search.failures) {
 			return nil
 		}
-		var gateway *directory.Descriptor
-		if gateway, why = c.gatewayAfter(search.last, search.failures < loyalty); why != nil {
-			continue
+		// While the last gateway keeps the mailbox it is tried before each other, since it may be the client's own network
+		// that has failed. It is not where it has hung up too often.
+		kept := time.Since(search.mailbox.left) < c.retention()
+		if !kept {
+			c.lose(search.mailbox)
 		}
-		search.last = gateway.ID()
 		var s *session
-		if s, why = c.enter(c.ctx, gateway); why == nil {
-			return s
+		if loyal && (kept || search.failures < loyalty) {
+			search.last = search.mailbox.gateway.ID()
+			if s, why = c.try(search, true); s != nil {
+				return s
+			}
+		}
+		if search.failures >= loyalty {
+			if s, why = c.try(search, false); s != nil {
+				return s
+			}
 		}
 	}
+}
+
+// try tries the last gateway, or another.
+func (c *Client) try(search *search, same bool) (*session, error) {
+	gateway, err := c.gatewayAfter(search.last, same)
+	if err != nil {
+		return nil, err
+	}
+	search.last = gateway.ID()
+	mailbox := c.mailboxAt(gateway, search.mailbox)
+	s, err := c.enter(c.ctx, gateway, mailbox)
+	if err != nil {
+		return nil, err
+	}
+	if mailbox != search.mailbox {
+		c.abandon(search.mailbox)
+	}
+	return s, nil
 }
 
 // pause waits before a further attempt to find a gateway, longer after each. It returns false where the client is closed.
@@ -225,8 +249,8 @@ func (c *Client) gatewayAfter(last directory.NodeID, same bool) (*directory.Desc
 	return gateways[0], nil
 }
 
-// enter makes a link to a gateway and a mailbox there.
-func (c *Client) enter(ctx context.Context, gateway *directory.Descriptor) (*session, error) {
+// enter makes a link to a gateway and claims a mailbox there.
+func (c *Client) enter(ctx context.Context, gateway *directory.Descriptor, mailbox *mailbox) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	raw, err := c.cfg.Dial(ctx, gateway.Address)
@@ -238,7 +262,6 @@ func (c *Client) enter(ctx context.Context, gateway *directory.Descriptor) (*ses
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	mailbox := newMailbox()
 	err = c.subscribe(conn, mailbox)
 	if err == nil {
 		err = context.Cause(ctx)
@@ -247,7 +270,10 @@ func (c *Client) enter(ctx context.Context, gateway *directory.Descriptor) (*ses
 		conn.Close()
 		return nil, err
 	}
-	s := &session{conn: conn, mailbox: mailbox, out: make(chan outgoing, window), gateway: gateway}
+	s := &session{conn: conn, mailbox: mailbox, out: mailbox.out, gateway: gateway}
+	if c.cfg.Pace.on() {
+		s.ahead = make(chan dummy, 1+c.cfg.Pace.ahead())
+	}
 	s.ctx, s.end = context.WithCancelCause(c.ctx)
 	return s, nil
 }
@@ -263,8 +289,8 @@ func (c *Client) subscribe(conn *link.Conn, m *mailbox) error {
 	return conn.Flush()
 }
 
-// serve runs the parts of a session until one of them fails or the client is closed, and returns why. The replies that
-// would have come to its mailbox are lost then, and those who wait for them are told.
+// serve runs the parts of a session until one of them fails or the client is closed, and returns why. What is expected in
+// its mailbox stays so, since the next session may be at the same gateway.
 func (c *Client) serve(s *session) error {
 	var running sync.WaitGroup
 	start := func(part func(*session) error) {
@@ -275,16 +301,20 @@ func (c *Client) serve(s *session) error {
 		})
 	}
 	start(c.read)
-	start(c.write)
-	start(c.cover)
-	for range runtime.GOMAXPROCS(0) {
+	if c.cfg.Pace.on() {
+		start(c.pace)
+		start(c.fill)
+	} else {
+		start(c.write)
+		start(c.cover)
+	}
+	for range c.cfg.Pace.wrappers() {
 		start(c.wrap)
 	}
 	c.access.set(s, nil)
 	<-s.ctx.Done()
 	s.conn.Close()
 	running.Wait()
-	c.covers.lost.Add(c.book.lose(s.mailbox))
 	return context.Cause(s.ctx)
 }
 
@@ -300,30 +330,6 @@ func (c *Client) read(s *session) error {
 		if kind == link.Reply {
 			id := sphinx.MessageID(frame[:sphinx.MessageIDSize])
 			c.arrive(id, frame[sphinx.MessageIDSize:][:c.params.PayloadSize])
-		}
-	}
-}
-
-// write sends packets to the gateway.
-func (c *Client) write(s *session) error {
-	padding := make([]byte, c.params.PacketSize())
-	idle := time.NewTicker(link.KeepAlive)
-	defer idle.Stop()
-	for {
-		var err error
-		select {
-		case packet := <-s.out:
-			err = s.conn.WriteFrame(link.Packet, packet.epoch, packet.bytes)
-		case <-idle.C:
-			err = s.conn.WriteFrame(link.Padding, 0, padding)
-		case <-s.ctx.Done():
-			return nil
-		}
-		if err == nil && len(s.out) == 0 {
-			err = s.conn.Flush()
-		}
-		if err != nil {
-			return err
 		}
 	}
 }

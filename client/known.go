@@ -33,10 +33,13 @@ func (k *known) adopt(view *directory.View, now time.Time) bool {
 }
 
 // epoch returns how long the network's epochs are.
-func (k *known) epoch() time.Duration {
+func (k *known) epoch() time.Duration { return k.network().Epoch }
+
+// network returns what the client's network is like.
+func (k *known) network() directory.Network {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.newest.Epoch
+	return k.newest.Network
 }
 
 // views returns those that are good at the time now, at least one, the newest first. The error wraps ErrView.
@@ -65,20 +68,31 @@ func good(view *directory.View, now time.Time) bool { return now.Before(view.Exp
 // route chooses paths for a message to service and its reply, in the network as the client knows it now. s is nil where
 // there is no gateway; the paths can then not be used. The error wraps ErrView, ErrNetwork, ErrNoService or errNoKey.
 func (c *Client) route(s *session, service string) (route, error) {
+	var r route
+	err := c.tryCharts(s, func(ch *chart) (err error) {
+		r, err = ch.route(&c.cfg, service)
+		return err
+	})
+	return r, err
+}
+
+// tryCharts calls choose with one chart after the other, until it returns no error; else it returns that of the first, or
+// one that wraps ErrView.
+func (c *Client) tryCharts(s *session, choose func(*chart) error) error {
 	charts, err := c.charts(s, time.Now())
 	if err != nil {
-		return route{}, err
+		return err
 	}
 	for i, ch := range charts {
-		r, failure := ch.route(&c.cfg, service)
+		failure := choose(ch)
 		if failure == nil {
-			return r, nil
+			return nil
 		}
 		if i == 0 {
 			err = failure
 		}
 	}
-	return route{}, err
+	return err
 }
 
 // chart returns the best one that paths can be made of now. The error is one of route's.

@@ -95,26 +95,45 @@ type route struct {
 // mixes, none of them twice. The way back does not start where the way there ends. The error wraps ErrView, ErrNetwork,
 // ErrNoService or errNoKey.
 func (ch *chart) route(cfg *Config, service string) (route, error) {
-	if err := ch.check(cfg.Hops); err != nil {
+	exit, err := ch.exit(cfg, service)
+	if err != nil {
 		return route{}, err
 	}
-	var out []*directory.Descriptor
+	return ch.routeTo(cfg, exit)
+}
+
+// exit chooses a last hop that offers a service. Its errors are those of route.
+func (ch *chart) exit(cfg *Config, service string) (*directory.Descriptor, error) {
+	if err := ch.check(cfg.Hops); err != nil {
+		return nil, err
+	}
 	if len(cfg.Via) > 0 {
-		var err error
-		if out, err = ch.via(cfg.Via); err != nil {
+		out, err := ch.via(cfg.Via)
+		if err != nil {
+			return nil, err
+		}
+		exit := out[len(out)-1]
+		if !slices.Contains(exit.Services, service) {
+			return nil, fmt.Errorf("%w: %q is not offered by the last mix of Config.Via, %s", ErrNoService, service, exit.ID())
+		}
+		return exit, nil
+	}
+	if exits := ch.exits[service]; len(exits) > 0 {
+		return exits.draw(), nil
+	}
+	return nil, ch.noService(service)
+}
+
+// routeTo is route to one of the chart's mixes.
+func (ch *chart) routeTo(cfg *Config, exit *directory.Descriptor) (route, error) {
+	if len(cfg.Via) > 0 {
+		out, err := ch.via(cfg.Via)
+		if err != nil {
 			return route{}, err
 		}
-		if exit := out[len(out)-1]; !slices.Contains(exit.Services, service) {
-			return route{}, fmt.Errorf("%w: %q is not offered by the last mix of Config.Via, %s", ErrNoService, service, exit.ID())
-		}
-	} else {
-		exits := ch.exits[service]
-		if len(exits) == 0 {
-			return route{}, ch.noService(service)
-		}
-		out = ch.to(exits.draw(), cfg.Hops)
+		return route{ch, out, ch.from(exit, cfg.Hops)}, nil
 	}
-	return route{ch, out, ch.from(out[len(out)-1], cfg.Hops)}, nil
+	return route{ch, ch.to(exit, cfg.Hops), ch.from(exit, cfg.Hops)}, nil
 }
 
 // to returns a random path of n mixes from the gateway to that last hop.

@@ -125,7 +125,7 @@ func (c *Client) run(ctx context.Context, r *request) ([]byte, error) {
 			jobs = c.jobs
 		}
 		select {
-		case jobs <- job{r, next}:
+		case jobs <- piece{r, next}:
 			next.due = time.Now().Add(c.trips.backedOff(c.trips.timeout(), next.before))
 			r.sent(next)
 		case <-r.news:
@@ -240,24 +240,26 @@ func (r *request) accept(events []event) (again bool) {
 	return again
 }
 
-// job is one cell to be wrapped and sent.
-type job struct {
-	request *request
-	attempt *attempt
+// job is one packet to be made and sent, by whoever has a gateway.
+type job interface {
+	// packet makes it. It has no bytes where nobody wants it any more.
+	packet(c *Client, s *session) (outgoing, error)
+	// failed is told why it could not be made.
+	failed(err error)
 }
 
-// wrap makes packets of cells for one session.
+// wrap makes packets for one session.
 func (c *Client) wrap(s *session) error {
 	for {
 		select {
 		case j := <-c.jobs:
-			packet, err := c.packet(s, j)
+			packet, err := j.packet(c, s)
 			switch {
 			case errors.Is(err, errNoKey):
-				j.request.deliver(event{attempt: j.attempt, failed: errLost})
+				j.failed(errLost)
 				return err
 			case err != nil:
-				j.request.deliver(event{attempt: j.attempt, failed: err})
+				j.failed(err)
 				continue
 			case packet.bytes == nil:
 				continue
@@ -265,6 +267,7 @@ func (c *Client) wrap(s *session) error {
 			select {
 			case s.out <- packet:
 			case <-s.ctx.Done():
+				j.failed(errLost)
 				return nil
 			}
 		case <-s.ctx.Done():
@@ -273,25 +276,27 @@ func (c *Client) wrap(s *session) error {
 	}
 }
 
-// packet wraps one cell, with a SURB for its answer, along fresh paths. It returns no bytes where the request has ended.
-func (c *Client) packet(s *session, j job) (outgoing, error) {
+// piece is a request's cell as a job.
+type piece struct {
+	request *request
+	attempt *attempt
+}
+
+func (j piece) failed(err error) { j.request.deliver(event{attempt: j.attempt, failed: err}) }
+
+// packet wraps the cell, with a SURB for its answer, along fresh paths.
+func (j piece) packet(c *Client, s *session) (outgoing, error) {
 	r := j.request
 	to, err := c.route(s, r.To)
 	if err != nil {
 		return outgoing{}, err
 	}
-	var id sphinx.MessageID
-	rand.Read(id[:])
-	surb, key, err := c.params.NewSURB(nil, to.hops(to.back), s.mailbox.name, id)
-	if err != nil {
-		return outgoing{}, err
-	}
-	encoded, err := surb.AppendBinary(make([]byte, 0, c.params.SURBSize()))
+	id, surb, key, err := c.newSURB(s, to)
 	if err != nil {
 		return outgoing{}, err
 	}
 	piece := cell.Piece(r.Body, r.room, r.stream, j.attempt.index)
-	piece.SURBs = [][]byte{encoded}
+	piece.SURBs = [][]byte{surb}
 	packet, err := c.params.Wrap(nil, nil, to.hops(to.out), []byte(r.To), piece.Append(nil))
 	if err != nil {
 		return outgoing{}, err
@@ -303,6 +308,17 @@ func (c *Client) packet(s *session, j job) (outgoing, error) {
 		r.deliver(event{attempt: j.attempt, out: ids(to.out), back: ids(to.back)})
 	}
 	return outgoing{to.epochByte(), packet}, nil
+}
+
+// newSURB makes a SURB for the route's way back, as it goes into a cell.
+func (c *Client) newSURB(s *session, to route) (id sphinx.MessageID, encoded []byte, key *sphinx.ReplyKey, err error) {
+	rand.Read(id[:])
+	surb, key, err := c.params.NewSURB(nil, to.hops(to.back), s.mailbox.name, id)
+	if err != nil {
+		return id, nil, nil, err
+	}
+	encoded, err = surb.AppendBinary(make([]byte, 0, c.params.SURBSize()))
+	return id, encoded, key, err
 }
 
 func ids(path []*directory.Descriptor) []directory.NodeID {

@@ -63,6 +63,17 @@ func (t *trips) timeout() time.Duration {
 	return min(t.average+max(minTimeout, t.average/4, 4*t.varying, t.delays.beyond), t.limit())
 }
 
+// expected is how long a round trip may take, for someone who resends soon: less than timeout while none was measured.
+func (t *trips) expected() time.Duration {
+	t.mu.Lock()
+	measured := t.average > 0
+	t.mu.Unlock()
+	if measured {
+		return t.timeout()
+	}
+	return firstTrip + t.delays.mean + t.delays.beyond
+}
+
 // backedOff is timeout, doubled for each time that the cell was sent before, three times at most: what is lost to a mix
 // that has gone is not found by waiting, and who has few mixes left needs many attempts.
 func (t *trips) backedOff(timeout time.Duration, before int) time.Duration {

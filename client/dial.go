@@ -1,0 +1,146 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"sphinxmix.example/client/cell"
+	"sphinxmix.example/client/stream"
+	"sphinxmix.example/node/directory"
+)
+
+// dialAttempts is how many exits Dial tries that do not answer, or do not take it.
+const dialAttempts = 3
+
+// Dial connects to a TCP address, "host:port", from an exit: a mix that offers [stream.Service]. The exit resolves the name
+// of the host. Streams of one isolation share exits, which may see that they belong together; streams of different ones
+// share no session, and each chooses its exit by itself. Cells take fresh random paths, all of them.
+//
+// Dial returns once the exit is connected. The connection has CloseWrite, deadlines, and no addresses but that of the host.
+// It outlives ctx; it ends with an error that wraps ECONNRESET when the other end or the exit resets it, and with one that
+// wraps ETIMEDOUT when the exit has not been heard of for long. The error of Dial wraps one of those of [stream.Code.Err]
+// where it is the exit's, ErrNoService, ErrView or ErrNetwork where there is none to be asked, and ctx's.
+func (c *Client) Dial(ctx context.Context, isolation, address string) (net.Conn, error) {
+	if err := checkAddress(address); err != nil {
+		return nil, err
+	}
+	var tried []directory.NodeID
+	for {
+		t, err := c.tunnel(isolation, tried)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := c.dial(ctx, t, address)
+		switch {
+		case err == nil:
+			return conn, nil
+		case c.ctx.Err() != nil:
+			return nil, context.Cause(c.ctx)
+		case ctx.Err() != nil:
+			return nil, c.waiting(ctx)
+		}
+		if tried = append(tried, t.exit); len(tried) == dialAttempts || !errors.Is(err, errExit) {
+			return nil, err
+		}
+		t.stale.Store(true)
+	}
+}
+
+// errExit marks errors after which another exit may do better.
+var errExit = errors.New("client: the exit does not take the stream")
+
+// dial opens a stream in a tunnel.
+func (c *Client) dial(ctx context.Context, t *tunnel, address string) (net.Conn, error) {
+	silent := make(chan struct{})
+	attempt, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// An exit that nothing was ever heard of gets as long as two round trips take, one after the other.
+	timer := time.AfterFunc(2*c.trips.expected()+firstTrip, func() {
+		if !t.session.Greeted() {
+			if s, _ := c.access.get(); s != nil {
+				close(silent)
+				cancel()
+			}
+		}
+	})
+	defer timer.Stop()
+	conn, err := t.session.Dial(attempt, address)
+	if err == nil {
+		return conn, nil
+	}
+	select {
+	case <-silent:
+		return nil, fmt.Errorf("%w: it does not answer", errExit)
+	default:
+	}
+	if errors.Is(err, stream.ErrFull) || errors.Is(err, stream.ErrOverloaded) || errors.Is(err, ErrClosed) || errors.Is(err, stream.ErrUnknown) {
+		return nil, fmt.Errorf("%w: %w", errExit, err)
+	}
+	return nil, err
+}
+
+// checkAddress says what is wrong with an address.
+func checkAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("client: %q is no port, which is a number from 1 to 65535", port)
+	}
+	if host == "" || len(address) > stream.MaxTarget {
+		return fmt.Errorf("client: a host's name has 1 to %d bytes", stream.MaxTarget-len(port)-1)
+	}
+	return nil
+}
+
+// Send sends a message that fits one packet to a service, as one cell without a SURB, and returns when it has left for the
+// gateway. Nobody says whether it arrives. The error wraps ErrTooLong, one of those of Request, or ctx's.
+func (c *Client) Send(ctx context.Context, m Message) error {
+	if room := c.params.MaxMessage(len(m.To)) - cell.HeaderSize; len(m.Body) > room {
+		return fmt.Errorf("%w: %d bytes, at most %d fit one packet", ErrTooLong, len(m.Body), room)
+	}
+	j := &single{message: m, done: make(chan error, 1)}
+	select {
+	case c.jobs <- j:
+	case <-ctx.Done():
+		return c.waiting(ctx)
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
+}
+
+// single is a message that is one packet, as a job.
+type single struct {
+	message Message
+	done    chan error // gets one
+}
+
+func (j *single) failed(err error) { j.done <- err }
+
+func (j *single) packet(c *Client, s *session) (outgoing, error) {
+	to, err := c.route(s, j.message.To)
+	if err != nil {
+		return outgoing{}, err
+	}
+	made := cell.Cell{Stream: randomStream(), Last: true, Data: j.message.Body}
+	packet, err := c.params.Wrap(nil, nil, to.hops(to.out), []byte(j.message.To), made.Append(nil))
+	if err != nil {
+		return outgoing{}, err
+	}
+	if j.message.Routed != nil {
+		j.message.Routed(ids(to.out), nil)
+	}
+	j.done <- nil
+	return outgoing{to.epochByte(), packet}, nil
+}

@@ -1,0 +1,253 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sphinxmix.example/client/cell"
+	"sphinxmix.example/client/stream"
+	"sphinxmix.example/node/directory"
+)
+
+// tunnel is a session of streams with one exit, for one isolation.
+type tunnel struct {
+	session *stream.Session
+	exit    directory.NodeID
+	began   time.Time
+	surbs   surbs
+	stale   atomic.Bool // not for new streams: the exit is gone, or does not answer
+}
+
+// tunnels are those that there are.
+type tunnels struct {
+	mu  sync.Mutex
+	all map[string][]*tunnel // by isolation, the newest last; guarded by mu
+	n   int                  // guarded by mu
+}
+
+const (
+	// mostTunnels is how many sessions a client has at a time.
+	mostTunnels = 1024
+	// tunnelAge is how long new streams go to the same exit: an exit should not see all that a user does, nor many exits a
+	// little of all.
+	tunnelAge = 10 * time.Minute
+	// tunnelIdle is how long a session without streams is kept.
+	tunnelIdle = time.Minute
+	// firstTrip is how long a round trip may take, beside the delays that the network wants, while none was measured.
+	firstTrip = 5 * time.Second
+)
+
+// tunnel returns a session for new streams of an isolation: the one there is, or a new one with an exit chosen at random,
+// another than those where there is one. The error is one of route's, or says that there are too many.
+func (c *Client) tunnel(isolation string, tried []directory.NodeID) (*tunnel, error) {
+	ts := &c.tunnels
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if of := ts.all[isolation]; len(of) > 0 {
+		newest := of[len(of)-1]
+		if !newest.stale.Load() && newest.session.Err() == nil && time.Since(newest.began) < tunnelAge {
+			return newest, nil
+		}
+	}
+	if ts.n >= mostTunnels {
+		return nil, fmt.Errorf("client: %d isolations at a time are too many", mostTunnels)
+	}
+	exit, err := c.chooseExit(tried)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	t := &tunnel{
+		exit:  exit.ID(),
+		began: now,
+		session: stream.New(stream.Config{
+			Client:   true,
+			Room:     c.params.MaxMessage(len(stream.Service)) - cell.HeaderSize,
+			SURBSize: c.params.SURBSize(),
+			Timeout:  c.trips.expected(),
+			Patience: tunnelPatience + c.trips.limit(),
+		}, randomStream(), now),
+	}
+	ts.all[isolation] = append(ts.all[isolation], t)
+	ts.n++
+	c.running.Go(func() {
+		c.pump(t)
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		ts.n--
+		if ts.all[isolation] = slices.DeleteFunc(ts.all[isolation], func(other *tunnel) bool { return other == t }); len(ts.all[isolation]) == 0 {
+			delete(ts.all, isolation)
+		}
+	})
+	return t, nil
+}
+
+// tunnelPatience is how long the streams of an exit that does not answer last, beside what a cell may take.
+const tunnelPatience = time.Minute
+
+// chooseExit chooses an exit for streams, another than those where there is one.
+func (c *Client) chooseExit(tried []directory.NodeID) (exit *directory.Descriptor, err error) {
+	s, _ := c.access.get()
+	err = c.tryCharts(s, func(ch *chart) (err error) {
+		for range 20 * (len(tried) + 1) {
+			if exit, err = ch.exit(&c.cfg, stream.Service); err != nil || !slices.Contains(tried, exit.ID()) {
+				return err
+			}
+		}
+		return nil
+	})
+	return exit, err
+}
+
+// pump sends what a tunnel's session has to send, until that ends.
+func (c *Client) pump(t *tunnel) {
+	defer c.book.end(t)
+	defer t.session.Fail(ErrClosed)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	renewal := c.renewal(time.Now())
+	idle := time.Now() // since when there are no streams
+	for {
+		now := time.Now()
+		if !now.Before(renewal) {
+			t.session.Renew()
+			renewal = c.renewal(now)
+		}
+		if t.session.Streams() > 0 {
+			idle = now
+		} else if now.Sub(idle) >= tunnelIdle {
+			t.session.Fail(ErrClosed)
+		}
+		next, ok := t.session.Next(now)
+		var jobs chan<- job
+		until := t.session.Deadline()
+		switch {
+		case ok:
+			jobs = c.jobs
+			if until.IsZero() { // it is the last
+				until = now.Add(firstTrip)
+			}
+		case t.session.Err() != nil:
+			return
+		default:
+			if end := idle.Add(tunnelIdle); until.IsZero() || end.Before(until) {
+				until = end
+			}
+			if renewal.Before(until) {
+				until = renewal
+			}
+		}
+		timer.Reset(max(until.Sub(now), time.Millisecond))
+		wake := t.session.Wake()
+		if ok {
+			wake = nil
+		}
+		select {
+		case jobs <- &tunnelCell{t, next}:
+		case <-wake:
+		case <-timer.C: // a cell that waits here for that long counts as lost, or will soon
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
+// renewal returns when the SURBs that were sent are to be replaced: in the first half of the next epoch, through all of
+// which they stay good, and not for all clients at the same time.
+func (c *Client) renewal(now time.Time) time.Time {
+	network := c.known.network()
+	start := time.Unix(0, int64(network.EpochAt(now)+1)*int64(network.Epoch))
+	return start.Add(time.Duration(fraction() * float64(network.Epoch/2)))
+}
+
+// arrived takes what came through a SURB of the tunnel. Anything but a cell of its session is of an exit that lies.
+func (t *tunnel) arrived(message []byte) {
+	c, err := cell.Parse(message, 0)
+	if err == nil && (c.Stream != t.session.ID() || c.SURBs != nil || c.Last) {
+		err = stream.ErrProtocol
+	}
+	if err == nil {
+		err = t.session.Receive(time.Now(), c)
+	}
+	if errors.Is(err, stream.ErrProtocol) || errors.Is(err, stream.ErrMalformed) || errors.Is(err, cell.ErrMalformed) {
+		t.session.Fail(stream.ErrProtocol)
+	}
+}
+
+// tunnelCell is a session's cell as a job. When it cannot be sent, it is lost like any other.
+type tunnelCell struct {
+	tunnel *tunnel
+	stream.Cell
+}
+
+func (j *tunnelCell) failed(err error) {
+	if errors.Is(err, ErrNoService) {
+		j.tunnel.stale.Store(true)
+	}
+}
+
+// packet wraps the cell with its SURBs, all along fresh paths.
+func (j *tunnelCell) packet(c *Client, s *session) (outgoing, error) {
+	t := j.tunnel
+	to, exit, err := c.routeToExit(s, t.exit)
+	if err != nil {
+		return outgoing{}, err
+	}
+	made := cell.Cell{Stream: t.session.ID(), Sequence: j.Number, Data: j.Data, SURBs: make([][]byte, j.SURBs)}
+	back := to.back
+	for i := range made.SURBs {
+		if i > 0 {
+			back = to.from(exit, c.cfg.Hops)
+		}
+		id, surb, key, err := c.newSURB(s, route{chart: to.chart, back: back})
+		if err != nil {
+			return outgoing{}, err
+		}
+		if !c.book.expect(id, &expectation{key: key, mailbox: s.mailbox, tunnel: t}) {
+			return outgoing{}, nil
+		}
+		made.SURBs[i] = surb
+	}
+	packet, err := c.params.Wrap(nil, nil, to.hops(to.out), []byte(stream.Service), made.Append(nil))
+	if err != nil {
+		return outgoing{}, err
+	}
+	if c.cfg.Routed != nil {
+		for _, address := range j.Opens {
+			c.cfg.Routed(address, ids(to.out), ids(to.back))
+		}
+	}
+	return outgoing{to.epochByte(), packet}, nil
+}
+
+// routeToExit chooses paths to and from a tunnel's exit. The error is one of route's.
+func (c *Client) routeToExit(s *session, id directory.NodeID) (to route, exit *directory.Descriptor, err error) {
+	err = c.tryCharts(s, func(ch *chart) error {
+		if err := ch.check(c.cfg.Hops); err != nil {
+			return err
+		}
+		exits := ch.exits[stream.Service]
+		i := slices.IndexFunc(exits, func(l lot) bool { return l.mix.ID() == id })
+		if i < 0 {
+			return fmt.Errorf("%w: the exit %s has gone, or has become the gateway", ErrNoService, id)
+		}
+		exit = exits[i].mix
+		to, err = ch.routeTo(&c.cfg, exit)
+		return err
+	})
+	return to, exit, err
+}
+
+// waiting says what the client was waiting for when a context ended.
+func (c *Client) waiting(ctx context.Context) error {
+	err := fmt.Errorf("client: %w", context.Cause(ctx))
+	if s, why := c.access.get(); s == nil {
+		return fmt.Errorf("%w (%w: %w)", err, ErrGateway, why)
+	}
+	return err
+}
