@@ -163,6 +163,13 @@ func (s *Session) Streams() int {
 	return len(s.streams)
 }
 
+// Greeted reports whether a client has heard anything from its exit yet.
+func (s *Session) Greeted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.greeted
+}
+
 // Heard returns when the last cell came.
 func (s *Session) Heard() time.Time {
 	s.mu.Lock()
@@ -198,8 +205,8 @@ func (s *Session) Renew() {
 func (s *Session) Fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closes = s.closes || s.err == nil
 	s.fail(err)
-	s.closes = true
 }
 
 // fail ends the session. It is called with mu held.
