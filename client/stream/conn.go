@@ -30,7 +30,7 @@ type Conn struct {
 	abrupt  bool // Close resets
 }
 
-// lingering is how long a stream that was closed may take to send the rest.
+// lingering is how long a stream that was closed may take to send more of the rest.
 const lingering = 2 * time.Minute
 
 func newConn(s *Session, id uint32) *Conn {
@@ -222,8 +222,8 @@ func (c *Conn) endWrite() {
 	notify(c.writable)
 }
 
-// Close ends the stream. What was written is still delivered, for up to two minutes; what has come and was not read, or comes
-// from now on, resets the stream, as in TCP.
+// Close ends the stream. What was written is still delivered, as long as there is progress every two minutes; what has come
+// and was not read, or comes from now on, resets the stream, as in TCP.
 func (c *Conn) Close() error {
 	s := c.session
 	s.mu.Lock()
@@ -243,7 +243,7 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	c.endWrite()
-	c.lingers = time.Now().Add(lingering)
+	c.linger(time.Now())
 	s.signal()
 	return nil
 }

@@ -73,14 +73,17 @@ func (in *incoming) ready() int { return int(in.got.until(in.buf.from) - in.buf.
 func (in *incoming) finished() bool { return in.ended && in.got.until(in.buf.from) >= in.end }
 
 // delivered takes note that bytes have arrived. It is called with the session's mu held, as all that follows.
-func (c *Conn) delivered(from, to uint64, end bool) {
+func (c *Conn) delivered(from, to uint64, end bool, now time.Time) {
 	o := &c.out
 	before := o.buf.from
 	o.todo.remove(from, to)
 	o.acked.add(from, to)
 	o.buf.drop(o.acked.until(o.buf.from))
 	o.acked.remove(0, o.buf.from)
-	c.session.release(int(o.buf.from - before))
+	if o.buf.from > before {
+		c.session.release(int(o.buf.from - before))
+		c.linger(now)
+	}
 	if end {
 		o.endAcked, o.endTodo = true, false
 	}
@@ -99,9 +102,20 @@ func (c *Conn) undelivered(from, to uint64, end bool) {
 }
 
 // credited takes note of how far the other end takes bytes.
-func (c *Conn) credited(limit uint64) {
-	c.out.limit = max(c.out.limit, limit)
+func (c *Conn) credited(limit uint64, now time.Time) {
+	if limit <= c.out.limit {
+		return
+	}
+	c.out.limit = limit
+	c.linger(now)
 	c.session.queue(c)
+}
+
+// linger lets a stream that was closed take more time, as it gets on.
+func (c *Conn) linger(now time.Time) {
+	if c.closed {
+		c.lingers = now.Add(lingering)
+	}
 }
 
 // arrived takes bytes. It returns false where the other end may not have sent them.

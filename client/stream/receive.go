@@ -35,6 +35,7 @@ func (s *Session) Receive(now time.Time, c cell.Cell) error {
 	if err != nil {
 		return err
 	}
+	gap := now.Sub(s.heard)
 	s.heard = now
 	if h.flags&flagClose != 0 {
 		s.fail(ErrUnknown)
@@ -48,7 +49,10 @@ func (s *Session) Receive(now time.Time, c cell.Cell) error {
 	if !s.fits() {
 		return nil // as if it had been lost
 	}
+	// Had a cell before it been lost, the acknowledgement in this one might be an old story.
+	prompt := number == 0 || s.seen.has(number-1) || gap <= max(s.trips.average/4, mostAckTime)
 	s.note(number, uint64(h.least))
+	s.trips.backoff = 0
 	if s.cfg.Client {
 		s.greeted = true
 		s.supply.arrived(now, s.trips.round())
@@ -58,7 +62,7 @@ func (s *Session) Receive(now time.Time, c cell.Cell) error {
 	if h.flags&flagSURBs != 0 {
 		s.stockUp(h.generation, c.SURBs)
 	}
-	if h.flags&flagAck != 0 && !s.acknowledged(now, &c, &h.ack) {
+	if h.flags&flagAck != 0 && !s.acknowledged(now, &c, &h.ack, prompt) {
 		s.fail(ErrProtocol)
 		return nil
 	}
@@ -142,15 +146,15 @@ func (s *Session) stockUp(generation uint32, surbs [][]byte) {
 }
 
 // acknowledged settles the cells that an acknowledgement names. It returns false where it names one that was never sent.
-func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack) bool {
+// Only one that is prompt says how long round trips take.
+func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack, prompt bool) bool {
 	first := s.next - uint32(len(s.sent))
 	if a.largest >= s.next || uint32(a.run) > a.largest || a.run >= numbers {
 		return false
 	}
-	progress := false
 	settle := func(number uint32) {
-		if number >= first && number < s.next && s.settle(&s.sent[number-first], now) {
-			progress = true
+		if number >= first && number < s.next {
+			s.settle(&s.sent[number-first], now, prompt)
 		}
 	}
 	for i := range uint32(a.run) + 1 {
@@ -168,9 +172,6 @@ func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack) bool {
 			settle(a.largest - uint32(below))
 		}
 	}
-	if progress {
-		s.trips.backoff = 0
-	}
 	s.forget(now)
 	if s.cfg.Client && a.generation == s.generation && c.Sequence >= s.reporter {
 		s.reported, s.reporter = int(a.stock), c.Sequence
@@ -178,31 +179,32 @@ func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack) bool {
 	return true
 }
 
-// settle takes note that a cell has arrived, and reports whether that is news.
-func (s *Session) settle(r *record, now time.Time) bool {
+// settle takes note that a cell has arrived.
+func (s *Session) settle(r *record, now time.Time, prompt bool) {
 	if r.state == settled {
-		return false
+		return
 	}
-	trip := now.Sub(r.at)
-	s.trips.measure(trip, s.flight)
+	if prompt {
+		s.trips.measure(now.Sub(r.at), s.flight)
+		s.pace.timed(r.round, now.Sub(r.at))
+	}
 	if r.state == waiting {
 		s.flight--
 		s.flying -= r.surbs
 	} else {
 		s.pace.found(r.round)
 	}
-	s.pace.returned(r.round, trip)
+	s.pace.returned(r.round)
 	r.state, r.surbs = settled, 0
 	for _, f := range r.frames {
 		if f.kind != frameData && f.kind != frameEnd {
 			continue
 		}
 		if c := s.streams[f.stream]; c != nil {
-			c.delivered(f.from, f.to, f.kind == frameEnd)
+			c.delivered(f.from, f.to, f.kind == frameEnd, now)
 		}
 	}
 	r.frames = nil
-	return true
 }
 
 // handle does what a frame says. It returns false where that breaks the protocol.
@@ -246,7 +248,7 @@ func (s *Session) handle(f *frame, now time.Time) bool {
 		if f.offset > math.MaxInt64 {
 			return false
 		}
-		c.credited(f.offset)
+		c.credited(f.offset, now)
 	case frameData, frameEnd:
 		return c.arrived(f)
 	}

@@ -93,8 +93,9 @@ func (s *Session) expire(now time.Time) {
 			s.again(&f)
 		}
 	}
-	if silent && s.trips.backoff < mostBackoff {
-		s.trips.backoff++
+	if silent {
+		s.trips.backoff = min(s.trips.backoff+1, mostBackoff)
+		s.probeAt = now // the exit may have no SURB left to answer with
 	}
 	s.forget(now)
 }

@@ -7,7 +7,7 @@ type trips struct {
 	first   time.Duration // how long a round trip takes at most, while none was measured
 	average time.Duration // smoothed; 0 while none was measured
 	varying time.Duration // its smoothed deviation
-	backoff int           // how often in a row a whole timeout passed without any acknowledgement
+	backoff int           // how often in a row a whole timeout passed in which nothing came
 }
 
 // Bounds of timeouts. The least time beyond the average covers how long acknowledgements are collected for, and how
@@ -17,6 +17,7 @@ const (
 	leastTimeout = 200 * time.Millisecond
 	mostTimeout  = 2 * time.Minute
 	mostBackoff  = 4
+	mostBacked   = 15 * time.Second // what timeouts that are not longer anyway become in silence
 )
 
 // measure takes one round trip into account, as RFC 6298 §2 does, while so many cells are under way. Those that are quick
@@ -36,7 +37,8 @@ func (t *trips) timeout() time.Duration {
 	if t.average > 0 {
 		timeout = t.average + max(leastBeyond, t.average/4, 4*t.varying)
 	}
-	return min(max(timeout, leastTimeout)<<t.backoff, mostTimeout)
+	timeout = min(max(timeout, leastTimeout), mostTimeout)
+	return max(timeout, min(timeout<<t.backoff, mostBacked))
 }
 
 // round is how long a round trip takes on average, as far as it is known.
@@ -70,9 +72,10 @@ type pace struct {
 
 // round is what became of some cells.
 type round struct {
-	sent, trips, lost int
-	total             time.Duration // of the trips
-	limited           bool          // the window was all in use
+	sent, arrived, lost int
+	trips               int
+	total               time.Duration // of the trips
+	limited             bool          // the window was all in use
 }
 
 func newPace() pace { return pace{window: firstWindow} }
@@ -94,11 +97,18 @@ func (p *pace) round(number uint32) *round {
 	return nil
 }
 
-// returned takes note that a cell of a round was acknowledged.
-func (p *pace) returned(number uint32, trip time.Duration) {
+// timed takes note of how long a round trip took.
+func (p *pace) timed(number uint32, trip time.Duration) {
 	if r := p.round(number); r != nil {
 		r.trips++
 		r.total += trip
+	}
+}
+
+// returned takes note that a cell of a round was acknowledged.
+func (p *pace) returned(number uint32) {
+	if r := p.round(number); r != nil {
+		r.arrived++
 		p.turn()
 	}
 }
@@ -121,7 +131,7 @@ func (p *pace) found(number uint32) {
 // turn goes on to the next round when the fate of seven eighths of this one's cells is known: always of as many, or those
 // that are quick would count for more at some times than at others.
 func (p *pace) turn() {
-	if 8*(p.judged.trips+p.judged.lost) < 7*p.judged.sent || p.open.sent < leastRound {
+	if 8*(p.judged.arrived+p.judged.lost) < 7*p.judged.sent || p.open.sent < leastRound {
 		return
 	}
 	p.judge(&p.judged)
@@ -131,17 +141,24 @@ func (p *pace) turn() {
 
 // judge sets the window by what became of a round.
 func (p *pace) judge(r *round) {
-	if r.trips == 0 {
+	switch {
+	case r.sent == 0:
+		return
+	case r.arrived == 0:
+		p.window, p.steady = leastWindow, false // nothing gets through for now
 		return
 	}
-	trip := r.total / time.Duration(r.trips)
+	trip := p.base
+	if r.trips > 0 {
+		trip = r.total / time.Duration(r.trips)
+	}
 	if p.base == 0 || trip < p.base {
 		p.base = trip
 	} else {
 		p.base += p.base / 256
 	}
 	switch {
-	case 2*r.lost > r.trips: // a third of all
+	case 2*r.lost > r.arrived: // a third of all
 		p.window -= p.window / 3
 		p.steady = true
 	case trip > 3*p.base:
@@ -158,10 +175,13 @@ func (p *pace) judge(r *round) {
 	p.window = min(max(p.window, leastWindow), mostWindow)
 }
 
+// MaxStock is how many SURBs an exit keeps for one session at most.
+const MaxStock = 4096
+
 // The number of SURBs that a client means an exit to have.
 const (
 	leastStock = 32
-	mostStock  = 4096
+	mostStock  = MaxStock
 )
 
 // supply says how many SURBs an exit should have, by how many it uses.

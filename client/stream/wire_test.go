@@ -27,17 +27,26 @@ type weather struct {
 	delay        func(r *rand.Rand) time.Duration
 	// lost is asked about each cell too, if it is not nil.
 	lost func(fromClient bool, number uint32) bool
+	// outages are when all cells of a way are lost.
+	outages []outage
+}
+
+// outage is a time in which cells are lost, counted from when the wire was made.
+type outage struct {
+	from, to time.Duration
+	up, down bool
 }
 
 // wire joins the two ends of a session, in virtual time, as a mix network does: a cell of the exit needs a SURB that the
 // client has sent, and each SURB works once.
 type wire struct {
-	t            *testing.T
+	t            testing.TB
+	began        time.Time
 	client, exit *stream.Session
 	weather      weather
 
 	mu    sync.Mutex
-	rand  *rand.Rand
+	seed  uint64
 	surbs map[uint64]bool // the client's, by number: whether it is good
 	last  uint64
 	up    int // cells that the client sent
@@ -47,13 +56,13 @@ type wire struct {
 
 const sessionID = 77
 
-func newWire(t *testing.T, seed uint64, w weather) *wire {
+func newWire(t testing.TB, seed uint64, w weather) *wire {
 	now := time.Now()
 	config := stream.Config{Client: true, Room: room, SURBSize: surbSize, Timeout: 5 * time.Second}
 	n := &wire{
-		t: t, weather: w,
+		t: t, weather: w, began: now,
 		client: stream.New(config, sessionID, now),
-		rand:   rand.New(rand.NewPCG(seed, 1)),
+		seed:   seed,
 		surbs:  make(map[uint64]bool),
 	}
 	config.Client, config.Timeout = false, 0
@@ -118,17 +127,27 @@ func (n *wire) send(next stream.Cell, to *stream.Session, fromClient bool) {
 			return
 		}
 	}
-	if n.rand.Float64() < n.weather.loss || n.weather.lost != nil && n.weather.lost(fromClient, next.Number) {
+	way := uint64(next.Number) << 1
+	if fromClient {
+		way++
+	}
+	r := rand.New(rand.NewPCG(n.seed, way)) // by the cell, so that a seed has the same weather in each run
+	if r.Float64() < n.weather.loss || n.weather.lost != nil && n.weather.lost(fromClient, next.Number) {
 		return
 	}
-	n.deliver(c, to)
-	if n.rand.Float64() < n.weather.double {
-		n.deliver(c, to)
+	for _, o := range n.weather.outages {
+		if at := time.Since(n.began); at >= o.from && at < o.to && (fromClient && o.up || !fromClient && o.down) {
+			return
+		}
+	}
+	n.deliver(c, to, r)
+	if r.Float64() < n.weather.double {
+		n.deliver(c, to, r)
 	}
 }
 
-func (n *wire) deliver(c cell.Cell, to *stream.Session) {
-	time.AfterFunc(n.weather.delay(n.rand), func() { to.Receive(time.Now(), c) })
+func (n *wire) deliver(c cell.Cell, to *stream.Session, r *rand.Rand) {
+	time.AfterFunc(n.weather.delay(r), func() { to.Receive(time.Now(), c) })
 }
 
 // voidSURBs makes all SURBs that were given out useless, as when the client has another gateway.
