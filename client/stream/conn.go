@@ -93,6 +93,7 @@ func (c *Conn) fail(err error) {
 		c.err = err
 	}
 	c.removed = true
+	c.in, c.out = incoming{}, outgoing{ended: true}
 	c.open()
 	notify(c.readable)
 	notify(c.writable)

@@ -84,6 +84,21 @@ func (h *head) append(b []byte) []byte {
 	return b
 }
 
+// size is how many bytes append appends.
+func (h *head) size() int {
+	size := headSize
+	if h.flags&flagAck != 0 {
+		size += ackSize + len(h.ack.bits)
+	}
+	if h.flags&flagSURBs != 0 {
+		size += generationSize
+	}
+	if h.flags&flagHello != 0 {
+		size += helloSize
+	}
+	return size
+}
+
 // reader takes numbers and bytes from the front of a cell's data. After a failure it returns zeros.
 type reader struct {
 	rest   []byte

@@ -108,14 +108,18 @@ func (c *Conn) credited(limit uint64, now time.Time) {
 	}
 	c.out.limit = limit
 	c.linger(now)
-	c.session.queue(c)
+	notify(c.writable)
 }
 
 // linger lets a stream that was closed take more time, as it gets on.
 func (c *Conn) linger(now time.Time) {
-	if c.closed {
-		c.lingers = now.Add(lingering)
+	if !c.closed || c.removed {
+		return
 	}
+	if c.lingers.IsZero() {
+		c.session.lingering++
+	}
+	c.lingers = now.Add(lingering)
 }
 
 // arrived takes bytes. It returns false where the other end may not have sent them.
@@ -164,7 +168,11 @@ func (c *Conn) read(p []byte, now time.Time) int {
 	if in.buf.from == in.buf.to {
 		in.got = in.got[:0]
 	}
-	if in.ended || c.removed || in.granted-in.buf.from > in.size/2 {
+	if in.ended {
+		c.finish()
+		return n
+	}
+	if c.removed || in.granted-in.buf.from > in.size/2 {
 		return n
 	}
 	// Who empties the whole within two round trips could go faster.
@@ -179,9 +187,11 @@ func (c *Conn) read(p []byte, now time.Time) int {
 	return n
 }
 
-// room is how many bytes a stream may take to send them later.
+// room is how many bytes a stream may take to send them later. They are none that the other end does not take yet, or a
+// stream that nobody reads would fill what is for all of them.
 func (s *Session) room(c *Conn) int {
-	return max(2*s.pace.window*s.cfg.Room-s.held, leastHeld-c.out.buf.length(), 0)
+	room := max(2*s.pace.window*s.cfg.Room-s.held, leastHeld-c.out.buf.length(), 0)
+	return int(min(uint64(room), c.out.limit-c.out.buf.to))
 }
 
 // release takes note of bytes that need not be held any more, and lets those write who wait for room.
@@ -196,9 +206,9 @@ func (s *Session) release(n int) {
 	s.blocked = s.blocked[:0]
 }
 
-// finish removes a stream of which nothing more is to be sent or received.
+// finish removes a stream of which nothing more is to be sent, received or read.
 func (c *Conn) finish() {
-	if c.out.endAcked && c.out.buf.length() == 0 && c.in.finished() {
+	if c.out.endAcked && c.out.buf.length() == 0 && c.in.finished() && (c.closed || c.in.buf.from >= c.in.end) {
 		c.session.remove(c)
 	}
 }
@@ -213,7 +223,12 @@ func (s *Session) remove(c *Conn) {
 	s.lent -= int(c.in.size - firstCredit)
 	s.release(c.out.buf.length())
 	c.out = outgoing{ended: true, endAcked: c.out.endAcked}
-	s.blocked = slices.DeleteFunc(s.blocked, func(other *Conn) bool { return other == c })
+	if !c.lingers.IsZero() {
+		s.lingering--
+	}
+	for _, list := range []*[]*Conn{&s.blocked, &s.ready, &s.accepted} {
+		*list = slices.DeleteFunc(*list, func(other *Conn) bool { return other == c })
+	}
 	s.signal()
 }
 

@@ -58,6 +58,12 @@ func (r ranges) has(n uint64) bool {
 	return i < len(r) && r[i].from <= n
 }
 
+// touches reports whether the set has any number of a span, or one right beside it.
+func (r ranges) touches(from, to uint64) bool {
+	i := r.find(from)
+	return i < len(r) && r[i].from <= to
+}
+
 // until returns the end of the span that from is in, or from where it is in none.
 func (r ranges) until(from uint64) uint64 {
 	if i := r.find(from + 1); i < len(r) && r[i].from <= from {

@@ -13,6 +13,8 @@ const (
 	numbers  = 8192 // cells whose arrival is remembered, and acknowledged
 	mostGaps = 4096 // in what has come of a stream
 	mostIDs  = 1024 // spans of ids of streams
+
+	mostControl = 1024 // frames that wait to be sent, while the other end may open streams
 )
 
 // Acknowledgements are collected for so long, or so many cells.
@@ -43,7 +45,9 @@ func (s *Session) Receive(now time.Time, c cell.Cell) error {
 	}
 	number := uint64(c.Sequence)
 	if number < s.floor || s.seen.has(number) {
-		s.wantAck(now) // the last one may have been lost
+		if len(s.frames) > 0 || len(c.SURBs) > 0 {
+			s.wantAck(now) // the last one may have been lost
+		}
 		return nil
 	}
 	if !s.fits() {
@@ -99,13 +103,18 @@ func (s *Session) parse(c *cell.Cell) (head, error) {
 	return h, nil
 }
 
-// fits reports whether what the cell in s.frames brings finds room in the sets that are limited.
+// fits reports whether what the cell in s.frames brings finds room in the sets that are limited. What closes gaps always
+// does.
 func (s *Session) fits() bool {
-	if len(s.ids) > mostIDs {
-		return false
-	}
-	for _, f := range s.frames {
-		if c := s.streams[f.stream]; c != nil && len(c.in.got) > mostGaps {
+	for i := range s.frames {
+		f := &s.frames[i]
+		id, from, to := uint64(f.stream), f.offset, f.offset+uint64(len(f.bytes))
+		if c := s.streams[f.stream]; c == nil {
+			full := len(s.control) >= mostControl || len(s.ids) >= mostIDs && !s.ids.touches(id, id+1)
+			if full && !s.ids.has(id) {
+				return false
+			}
+		} else if len(c.in.got) >= mostGaps && from > c.in.buf.from && from < to && !c.in.got.touches(from, to) {
 			return false
 		}
 	}
@@ -157,8 +166,8 @@ func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack, prompt bool)
 			s.settle(&s.sent[number-first], now, prompt)
 		}
 	}
-	for i := range uint32(a.run) + 1 {
-		settle(a.largest - i)
+	for number := max(a.largest-uint32(a.run), first); number <= a.largest; number++ {
+		settle(number)
 	}
 	for i, bits := range a.bits {
 		for bit := range 8 {
@@ -189,8 +198,7 @@ func (s *Session) settle(r *record, now time.Time, prompt bool) {
 		s.pace.timed(r.round, now.Sub(r.at))
 	}
 	if r.state == waiting {
-		s.flight--
-		s.flying -= r.surbs
+		s.landed(r)
 	} else {
 		s.pace.found(r.round)
 	}
@@ -229,7 +237,7 @@ func (s *Session) handle(f *frame, now time.Time) bool {
 	}
 	switch f.kind {
 	case frameOpen:
-		if s.cfg.Client {
+		if s.cfg.Client || len(f.bytes) == 0 {
 			return false
 		}
 		if c.target == "" {

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"time"
 )
@@ -27,13 +28,20 @@ func (s *Session) Next(now time.Time) (Cell, bool) {
 	if s.err == nil {
 		s.pass(now)
 	}
+	if s.next == math.MaxUint32 {
+		s.fail(errNumbers)
+	}
 	if s.err != nil {
 		return s.last()
 	}
 	if !s.cfg.Client && len(s.stock) == 0 {
 		return Cell{}, false
 	}
-	roomy := s.flight < s.pace.window
+	roomy := s.loaded < s.pace.window
+	for len(s.ready) > 0 && !s.ready[0].out.sendable() {
+		s.ready[0].queued = false
+		s.ready = s.ready[1:]
+	}
 	if !roomy && len(s.ready) > 0 {
 		s.pace.open.limited = true
 	}
@@ -44,7 +52,7 @@ func (s *Session) Next(now time.Time) (Cell, bool) {
 		surbs = max(surbs, leastStock/4)
 	}
 	ack := s.unacked >= ackCells || s.unacked > 0 && !now.Before(s.ackBy)
-	if !data && surbs == 0 && !ack && len(s.control) == 0 {
+	if !data && surbs == 0 && !ack && (len(s.control) == 0 || s.loaded >= 2*mostWindow) {
 		return Cell{}, false
 	}
 	return s.fill(now, surbs, data), true
@@ -62,9 +70,11 @@ func (s *Session) last() (Cell, bool) {
 // pass does what time brings: cells are lost, streams linger for too long, a silent exit is given up.
 func (s *Session) pass(now time.Time) {
 	s.expire(now)
-	for _, c := range s.streams {
-		if !c.lingers.IsZero() && !now.Before(c.lingers) {
-			s.reset(c, Aborted)
+	if s.lingering > 0 {
+		for _, c := range s.streams {
+			if !c.lingers.IsZero() && !now.Before(c.lingers) {
+				s.reset(c, Aborted)
+			}
 		}
 	}
 	if s.cfg.Client && len(s.streams) > 0 && now.Sub(s.heard) >= s.cfg.Patience {
@@ -76,18 +86,14 @@ func (s *Session) pass(now time.Time) {
 func (s *Session) expire(now time.Time) {
 	limit := now.Add(-s.trips.timeout())
 	silent := false
-	for i := range s.sent {
-		r := &s.sent[i]
-		if r.at.After(limit) {
-			break
-		}
+	for ; s.front < len(s.sent) && !s.sent[s.front].at.After(limit); s.front++ {
+		r := &s.sent[s.front]
 		if r.state != waiting {
 			continue
 		}
 		r.state = lost
-		s.flight--
+		s.landed(r)
 		s.pace.lost(r.round)
-		s.flying -= r.surbs
 		silent = silent || !s.heard.After(r.at)
 		for _, f := range r.frames {
 			s.again(&f)
@@ -100,6 +106,15 @@ func (s *Session) expire(now time.Time) {
 	s.forget(now)
 }
 
+// landed takes note that a cell is no longer under way.
+func (s *Session) landed(r *record) {
+	s.flight--
+	s.flying -= r.surbs
+	if len(r.frames) > 0 {
+		s.loaded--
+	}
+}
+
 // forget drops the records that no acknowledgement can change any more.
 func (s *Session) forget(now time.Time) {
 	old := now.Add(-2 * s.trips.timeout())
@@ -108,7 +123,7 @@ func (s *Session) forget(now time.Time) {
 		n++
 	}
 	clear(s.sent[:n])
-	s.sent = s.sent[n:]
+	s.sent, s.front = s.sent[n:], max(s.front-n, 0)
 }
 
 // again has a frame sent again that was lost.
@@ -172,22 +187,20 @@ func (s *Session) fill(now time.Time, surbs int, data bool) Cell {
 	}
 	if len(s.seen) > 0 {
 		h.flags |= flagAck
-		h.ack = s.makeAck((s.cfg.Room - headSize - ackSize - generationSize - helloSize) / 2)
+		room := s.cfg.Room - headSize - ackSize - generationSize - helloSize
+		h.ack = s.makeAck(min(room/2, room-max(openSize+MaxTarget, s.cfg.SURBSize)))
 		s.unacked = 0
 	}
-	room := s.cfg.Room - headSize - helloSize - generationSize
-	if h.flags&flagAck != 0 {
-		room -= ackSize + len(h.ack.bits)
-	}
+	room := s.cfg.Room - h.size()
 	var opens int
 	if s.cfg.Client {
 		opens = s.roomForOpens(room)
-		surbs = min(surbs, s.mostSURBs(room-opens))
+		surbs = min(surbs, s.mostSURBs(room-opens-generationSize))
 	}
 	if surbs > 0 {
 		h.flags |= flagSURBs
 		h.generation = s.generation
-		room -= surbs * s.cfg.SURBSize
+		room -= generationSize + surbs*s.cfg.SURBSize
 		made.SURBs, r.surbs = surbs, surbs
 		s.probed(now)
 	}
@@ -201,6 +214,9 @@ func (s *Session) fill(now time.Time, surbs int, data bool) Cell {
 		r.state, r.round = waiting, s.pace.sent()
 		s.flight++
 		s.flying += surbs
+		if len(r.frames) > 0 {
+			s.loaded++
+		}
 	}
 	s.sent = append(s.sent, r)
 	if len(s.sent) > numbers {
@@ -208,7 +224,7 @@ func (s *Session) fill(now time.Time, surbs int, data bool) Cell {
 	}
 	s.next++
 	if !s.cfg.Client {
-		made.SURB = s.stock[0]
+		made.SURB, s.stock[0] = s.stock[0], nil
 		s.stock = s.stock[1:]
 	}
 	return made
@@ -218,14 +234,14 @@ func (s *Session) fill(now time.Time, surbs int, data bool) Cell {
 func (s *Session) drop() {
 	r := &s.sent[0]
 	if r.state == waiting {
-		s.flight--
-		s.flying -= r.surbs
+		s.landed(r)
+		s.pace.lost(r.round)
 		for _, f := range r.frames {
 			s.again(&f)
 		}
 	}
 	s.sent[0] = record{}
-	s.sent = s.sent[1:]
+	s.sent, s.front = s.sent[1:], max(s.front-1, 0)
 }
 
 func (s *Session) probed(now time.Time) {
@@ -291,7 +307,7 @@ func (s *Session) fillControl(b []byte, room int, r *record, made *Cell) ([]byte
 			f.offset = c.in.granted
 			size = creditSize
 		}
-		if size > room {
+		if size > room || len(r.frames) >= mostFrames {
 			waiting = append(waiting, next)
 			continue
 		}
@@ -309,12 +325,15 @@ func (s *Session) fillControl(b []byte, room int, r *record, made *Cell) ([]byte
 	return b, room
 }
 
+// mostFrames is how many frames go in one cell: they are kept until it is acknowledged.
+const mostFrames = 64
+
 // leastData is how many bytes of data are worth a frame, unless there are no more.
 const leastData = 64
 
 // fillData appends data of the streams that have some, one after the other.
 func (s *Session) fillData(b []byte, room int, r *record) []byte {
-	for len(s.ready) > 0 && room >= dataSize+leastData {
+	for len(s.ready) > 0 && room >= dataSize+leastData && len(r.frames) < mostFrames {
 		c := s.ready[0]
 		s.ready = s.ready[1:]
 		c.queued = false
@@ -360,11 +379,10 @@ func (s *Session) Deadline() (next time.Time) {
 			next = t
 		}
 	}
-	for i := range s.sent {
-		if s.sent[i].state == waiting {
-			by(s.sent[i].at.Add(s.trips.timeout()))
-			break
-		}
+	for ; s.front < len(s.sent) && s.sent[s.front].state != waiting; s.front++ {
+	}
+	if s.front < len(s.sent) {
+		by(s.sent[s.front].at.Add(s.trips.timeout()))
 	}
 	if s.unacked > 0 && (s.cfg.Client || len(s.stock) > 0) {
 		by(s.ackBy)
@@ -373,9 +391,11 @@ func (s *Session) Deadline() (next time.Time) {
 		by(s.probeAt)
 		by(s.heard.Add(s.cfg.Patience))
 	}
-	for _, c := range s.streams {
-		if !c.lingers.IsZero() {
-			by(c.lingers)
+	if s.lingering > 0 {
+		for _, c := range s.streams {
+			if !c.lingers.IsZero() {
+				by(c.lingers)
+			}
 		}
 	}
 	return next

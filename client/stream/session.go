@@ -34,6 +34,7 @@ var (
 	ErrProtocol = errors.New("stream: the other end broke the protocol")
 	ErrFull     = errors.New("stream: session has as many streams as it may")
 	ErrUnknown  = fmt.Errorf("stream: the exit does not know this session any more: %w", syscall.ECONNRESET)
+	errNumbers  = fmt.Errorf("stream: the session has used up its numbers: %w", syscall.ECONNRESET)
 	errPatience = fmt.Errorf("stream: the exit does not answer: %w", syscall.ETIMEDOUT)
 )
 
@@ -54,14 +55,18 @@ type Session struct {
 	// Of sending.
 	next    uint32   // number of the next cell
 	sent    []record // the last cells before it, in their order
-	flight  int      // those of them that wait for their acknowledgement
+	front   int      // of those, none before this one waits for its acknowledgement
+	flight  int      // those that wait for their acknowledgement
+	loaded  int      // those of them with frames; the window is for these
 	trips   trips
 	pace    pace
 	control []control // frames to send, other than data
 	ready   []*Conn   // those that have data to send
 	blocked []*Conn   // whose writers wait for room
 	held    int       // bytes in all streams that are not acknowledged
-	greeted bool      // a client has heard from the exit
+
+	lingering int  // streams that were closed and have more to send
+	greeted   bool // a client has heard from the exit
 
 	// Of receiving.
 	seen    ranges // numbers of cells that came, from floor on
@@ -233,18 +238,18 @@ func notify(c chan struct{}) {
 	}
 }
 
-// Dial opens a stream to a target, of at most MaxTarget bytes, and returns it once the exit is connected. The error wraps
+// Dial opens a stream to a target, of 1 to MaxTarget bytes, and returns it once the exit is connected. The error wraps
 // one of [Code.Err], the session's, ErrFull or ctx's.
 func (s *Session) Dial(ctx context.Context, target string) (*Conn, error) {
-	if len(target) > MaxTarget {
-		return nil, fmt.Errorf("stream: a target of %d bytes, at most %d", len(target), MaxTarget)
+	if target == "" || len(target) > MaxTarget {
+		return nil, fmt.Errorf("stream: a target of %d bytes, not 1 to %d", len(target), MaxTarget)
 	}
 	s.mu.Lock()
 	if s.err != nil {
 		defer s.mu.Unlock()
 		return nil, s.err
 	}
-	if len(s.streams) >= s.cfg.MaxStreams {
+	if len(s.streams) >= s.cfg.MaxStreams || len(s.control) >= mostControl {
 		s.mu.Unlock()
 		return nil, ErrFull
 	}
