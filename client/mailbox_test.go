@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,13 @@ import (
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/nodetest"
 )
+
+// all returns what was seen so far.
+func (f *frames) all() []nodetest.Frame {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.seen)
+}
 
 // outage starts a client whose connections to mixes fail while down is set.
 func outage(t *testing.T, n *nodetest.Network, cfg client.Config) (c *client.Client, down *atomic.Bool) {
@@ -117,8 +125,9 @@ func TestMailboxIsKeptForAMinute(t *testing.T) {
 				for at(n, c) == -1 {
 					time.Sleep(time.Second / 10)
 				}
-				require.Len(t, names.seen, 2)
-				require.Equal(t, test.same, string(names.seen[0].Body) == string(names.seen[1].Body))
+				told := names.all()
+				require.Len(t, told, 2)
+				require.Equal(t, test.same, string(told[0].Body) == string(told[1].Body))
 				hole.set(nil)
 				requireEcho(t, c, text(2, 3*room))
 				time.Sleep(time.Minute)
@@ -146,7 +155,7 @@ func TestMailboxIsNamedToOneGatewayAlone(t *testing.T) {
 		time.Sleep(time.Minute)
 		told := make(map[string]string)
 		gateways := make(map[string]bool)
-		for _, f := range names.seen {
+		for _, f := range names.all() {
 			gateways[f.To] = true
 			if to := told[string(f.Body)]; to != "" {
 				require.Equal(t, to, f.To)
@@ -154,6 +163,6 @@ func TestMailboxIsNamedToOneGatewayAlone(t *testing.T) {
 			told[string(f.Body)] = f.To
 		}
 		require.Greater(t, len(gateways), 1)
-		require.Less(t, len(told), len(names.seen), "the same one comes back with its name")
+		require.Less(t, len(told), len(names.all()), "the same one comes back with its name")
 	})
 }

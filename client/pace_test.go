@@ -114,6 +114,9 @@ func requireExponential(t *testing.T, mean time.Duration, gaps []time.Duration) 
 
 // TestPaceMakesSendersWait, and loses nothing for that: a message of so many cells takes its time.
 func TestPaceMakesSendersWait(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	for _, rate := range []float64{1, 10, 300} {
 		synctest.Test(t, func(t *testing.T) {
 			n := nodetest.Start(t, nodetest.Config{Client: paced(client.Pace{Rate: rate})})
@@ -164,6 +167,9 @@ func TestPaceSurvivesItsLink(t *testing.T) {
 
 // TestPaceGoesOnWithoutANetwork: when no packets can be made, what leaves looks the same from outside.
 func TestPaceGoesOnWithoutANetwork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{
 			Node:   seldom,
@@ -195,6 +201,9 @@ func TestPaceGoesOnWithoutANetwork(t *testing.T) {
 
 // TestCoverThatWaitedIsNotSentTooLate: a client that was busy for some epochs has cover of old ones, which no mix would take.
 func TestCoverThatWaitedIsNotSentTooLate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{
 			Network: directory.Network{Epoch: time.Minute},
@@ -211,6 +220,9 @@ func TestCoverThatWaitedIsNotSentTooLate(t *testing.T) {
 
 // TestPaceHasItsShareOfDrops.
 func TestPaceHasItsShareOfDrops(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	for _, drops := range []float64{0, 0.3, 1} {
 		synctest.Test(t, func(t *testing.T) {
 			maxHops := 5
