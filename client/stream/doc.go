@@ -40,8 +40,8 @@
 //
 // # SURBs
 //
-// The exit needs a SURB for each cell, so SURBs are the window of the way back. The client keeps the exit's stock at two and
-// a half times what it used within the last round trips, at least 32 and at most 4,096. What the stock is, each
+// The exit needs a SURB for each cell, so SURBs are the window of the way back. The client keeps the exit's stock at three
+// times what it used within the last round trips, at least 32 and at most 4,096. What the stock is, each
 // acknowledgement says. When SURBs can no longer be good, as their epoch passes or the client has another gateway, the
 // client sends those of a new generation, and with the first of them the exit forgets the older ones. A client that waits
 // for an exit and hears nothing sends a few more from time to time, as the exit may have none left.

@@ -9,12 +9,15 @@ import (
 // beyond the first is lent from one sum.
 const (
 	firstCredit = 128 << 10
-	mostCredit  = 4 << 20
+	mostCredit  = 8 << 20
 	mostLent    = 16 << 20
 )
 
-// leastHeld is how many bytes each stream may hold to be sent, however many others have.
-const leastHeld = 16 << 10
+// How many bytes each stream may hold to be sent, however many others have, and all streams together at most.
+const (
+	leastHeld = 16 << 10
+	mostHeld  = 8 << 20
+)
 
 // outgoing is the half of a stream that sends.
 type outgoing struct {
@@ -60,10 +63,11 @@ type incoming struct {
 	end uint64 // where the stream ends, if ended
 
 	ended     bool
-	size      uint64    // how far the other end may send beyond what was read
-	granted   uint64    // as the other end was told, or is going to be
-	grantedAt time.Time // when it was told last
-	crediting bool      // it is going to be
+	size      uint64 // how far the other end may send beyond what was read
+	granted   uint64 // as the other end was told, or is going to be
+	crediting bool   // it is going to be
+	judged    uint64 // where the size was last found to be right
+	judgedAt  time.Time
 }
 
 // ready is how many bytes can be read.
@@ -123,8 +127,11 @@ func (c *Conn) linger(now time.Time) {
 }
 
 // arrived takes bytes. It returns false where the other end may not have sent them.
-func (c *Conn) arrived(f *frame) bool {
+func (c *Conn) arrived(f *frame, now time.Time) bool {
 	in := &c.in
+	if in.judgedAt.IsZero() {
+		in.judgedAt = now
+	}
 	from, to := f.offset, f.offset+uint64(len(f.bytes))
 	if to < from || to > in.granted || in.ended && to > in.end {
 		return false
@@ -172,25 +179,35 @@ func (c *Conn) read(p []byte, now time.Time) int {
 		c.finish()
 		return n
 	}
-	if c.removed || in.granted-in.buf.from > in.size/2 {
+	if c.removed || in.granted-in.buf.from > in.size-in.size/4 {
 		return n
 	}
-	// Who empties the whole within two round trips could go faster.
 	s := c.session
-	if now.Sub(in.grantedAt) < 2*s.trips.round() && in.size < mostCredit && s.lent+int(in.size) <= mostLent {
-		s.lent += int(in.size)
-		in.size *= 2
-	}
-	in.granted, in.grantedAt = in.buf.from+in.size, now
+	c.judge(now)
+	in.granted = in.buf.from + in.size
 	s.credit(c)
 	s.signal()
 	return n
 }
 
+// judge doubles what the other end may send, where half of it is read within three round trips: it could go faster. What is
+// slowest or was lost keeps all that came after it waiting, so one round trip would not do.
+func (c *Conn) judge(now time.Time) {
+	in, s := &c.in, c.session
+	if in.buf.from-in.judged < in.size/2 {
+		return
+	}
+	if now.Sub(in.judgedAt) < 3*s.trips.round() && in.size < mostCredit && s.lent+int(in.size) <= mostLent {
+		s.lent += int(in.size)
+		in.size *= 2
+	}
+	in.judged, in.judgedAt = in.buf.from, now
+}
+
 // room is how many bytes a stream may take to send them later. They are none that the other end does not take yet, or a
 // stream that nobody reads would fill what is for all of them.
 func (s *Session) room(c *Conn) int {
-	room := max(2*s.pace.window*s.cfg.Room-s.held, leastHeld-c.out.buf.length(), 0)
+	room := max(min(4*s.pace.window*s.cfg.Room, mostHeld)-s.held, leastHeld-c.out.buf.length(), 0)
 	return int(min(uint64(room), c.out.limit-c.out.buf.to))
 }
 

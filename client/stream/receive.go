@@ -184,6 +184,9 @@ func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack, prompt bool)
 	s.forget(now)
 	if s.cfg.Client && a.generation == s.generation && c.Sequence >= s.reporter {
 		s.reported, s.reporter = int(a.stock), c.Sequence
+		if s.reported <= reserve {
+			s.supply.starved(now, s.trips.round())
+		}
 	}
 	return true
 }
@@ -258,7 +261,7 @@ func (s *Session) handle(f *frame, now time.Time) bool {
 		}
 		c.credited(f.offset, now)
 	case frameData, frameEnd:
-		return c.arrived(f)
+		return c.arrived(f, now)
 	}
 	return true
 }

@@ -189,6 +189,14 @@ type supply struct {
 	since time.Time // when the count began
 	used  int       // cells from the exit since then
 	need  int       // cells in the time of a round trip, of late
+	grown time.Time // when it was last doubled
+}
+
+// starved takes note that the exit has run out: it would use more.
+func (s *supply) starved(now time.Time, round time.Duration) {
+	if now.Sub(s.grown) >= round {
+		s.need, s.grown = min(2*max(s.need, leastStock/2), mostStock), now
+	}
 }
 
 // arrived takes note of a cell from the exit.
@@ -210,5 +218,5 @@ func (s *supply) count(now time.Time, round time.Duration) {
 // target is the stock that the exit should have.
 func (s *supply) target(now time.Time, round time.Duration) int {
 	s.count(now, round)
-	return min(max(s.need*5/2, leastStock), mostStock)
+	return min(max(3*s.need, leastStock), mostStock)
 }

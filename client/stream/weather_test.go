@@ -93,6 +93,18 @@ func newSchedule(seed uint64) schedule {
 	return s
 }
 
+// bearable is how long an exchange may take, beside the outages and pauses of others: in round trips as they may well be, of
+// which there are many for 300 kB at the smallest window.
+func (s *schedule) bearable() time.Duration {
+	switch {
+	case s.weather.loss > .3:
+		return time.Minute + 160*s.typical
+	case s.weather.loss > .1:
+		return time.Minute + 40*s.typical
+	}
+	return time.Minute + 15*s.typical
+}
+
 func (s *schedule) String() string {
 	return fmt.Sprintf("loss %.2f double %.2f round %v outages %v voids %v streams %d",
 		s.weather.loss, s.weather.double, s.typical, s.weather.outages, s.voids, len(s.streams))
@@ -261,6 +273,7 @@ func testSchedule(t *testing.T, seed uint64) {
 	}
 	t.Logf("seed %d: %v: longest %v, server paused %v, excess %v = %.1f rounds, cells %d up %d down", seed, &s, longest, pausedAtServer, excess,
 		float64(excess)/float64(s.typical), n.up, n.down)
+	require.Less(t, excess, s.bearable(), "longer than the weather explains")
 	time.Sleep(3 * time.Minute)
 	for len(errs) > 0 {
 		t.Errorf("%v", <-errs)
