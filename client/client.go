@@ -201,7 +201,7 @@ func (c *Client) follow() {
 // jittered returns a random time between half of d and d, so that clients to which the same has happened do not all do
 // the same at once ever after.
 func jittered(d time.Duration) time.Duration {
-	return d/2 + time.Duration(fraction()*float64(d/2))
+	return d/2 + time.Duration(directory.Fraction()*float64(d/2))
 }
 
 // learn fetches a view.

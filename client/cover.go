@@ -9,6 +9,8 @@ import (
 
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/sphinx"
+
+	"sphinxmix.example/node/directory"
 )
 
 // Cover is traffic that a client makes of its own: two independent Poisson processes, of which a zero rate means none. It
@@ -85,7 +87,7 @@ func (c *Client) cover(s *session) error {
 		return nil
 	}
 	mean := time.Duration(min(float64(time.Second)/rate, float64(never)))
-	gap := time.NewTimer(exponential(mean, never))
+	gap := time.NewTimer(directory.Exponential(mean, never))
 	defer gap.Stop()
 	for {
 		select {
@@ -93,10 +95,10 @@ func (c *Client) cover(s *session) error {
 		case <-s.ctx.Done():
 			return nil
 		}
-		gap.Reset(exponential(mean, never))
+		gap.Reset(directory.Exponential(mean, never))
 		c.covers.lost.Add(c.book.giveUp(time.Now()))
 		wrap := c.drop
-		if fraction()*rate < c.cfg.Cover.Loops {
+		if directory.Fraction()*rate < c.cfg.Cover.Loops {
 			wrap = c.loop
 		}
 		packet, err := wrap(s)

@@ -83,4 +83,4 @@ func HopsOf(view *directory.View, epoch uint64, path []*directory.Descriptor) []
 }
 
 // Exponential draws a delay.
-func Exponential(mean, limit time.Duration) time.Duration { return exponential(mean, limit) }
+func Exponential(mean, limit time.Duration) time.Duration { return directory.Exponential(mean, limit) }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"sphinxmix.example/node/directory"
 )
 
 // Pace fixes when packets leave for the gateway, whatever the client is used for. At each of these moments one leaves: the
@@ -69,7 +71,7 @@ func (p Pace) gap() time.Duration {
 	if p.Constant {
 		return mean
 	}
-	return exponential(mean, never)
+	return directory.Exponential(mean, never)
 }
 
 // pace is write for a client that has one.
@@ -134,7 +136,7 @@ func (c *Client) fill(s *session) error {
 	counted := time.Now()
 	for {
 		wrap := c.loop
-		if fraction() < c.cfg.Pace.Drops {
+		if directory.Fraction() < c.cfg.Pace.Drops {
 			wrap = c.drop
 		}
 		packet, err := wrap(s)

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
@@ -24,8 +22,8 @@ type chart struct {
 	view    *directory.View
 	epoch   uint64
 	gateway *directory.Descriptor // nil where there is none
-	others  lots                  // all mixes but the gateway
-	exits   map[string]lots       // those of them that offer a service, by its name
+	others  directory.Lots                  // all mixes but the gateway
+	exits   map[string]directory.Lots       // those of them that offer a service, by its name
 	keyless int                   // how many more mixes the view lists, the gateway aside
 }
 
@@ -35,7 +33,7 @@ var errNoKey = errors.New("client: the gateway has no key for this epoch")
 // newChart returns the chart of a view for an epoch. gateway is nil, or the gateway as it is known, whether the view lists
 // it or not.
 func newChart(view *directory.View, epoch uint64, gateway *directory.Descriptor) *chart {
-	ch := &chart{view: view, epoch: epoch, gateway: gateway, others: make(lots, 0, len(view.Nodes)), exits: make(map[string]lots)}
+	ch := &chart{view: view, epoch: epoch, gateway: gateway, others: make(directory.Lots, 0, len(view.Nodes)), exits: make(map[string]directory.Lots)}
 	var listed *directory.Descriptor
 	if gateway != nil {
 		listed, _ = view.Node(gateway.ID())
@@ -48,11 +46,11 @@ func newChart(view *directory.View, epoch uint64, gateway *directory.Descriptor)
 			ch.keyless++
 			continue
 		}
-		ch.others.add(d)
+		ch.others.Add(d)
 		for _, name := range d.Services {
 			if name != link.GatewayService {
 				offering := ch.exits[name]
-				offering.add(d)
+				offering.Add(d)
 				ch.exits[name] = offering
 			}
 		}
@@ -119,7 +117,7 @@ func (ch *chart) exit(cfg *Config, service string) (*directory.Descriptor, error
 		return exit, nil
 	}
 	if exits := ch.exits[service]; len(exits) > 0 {
-		return exits.draw(), nil
+		return exits.Draw(), nil
 	}
 	return nil, ch.noService(service)
 }
@@ -148,7 +146,7 @@ func (ch *chart) from(exit *directory.Descriptor, n int) []*directory.Descriptor
 }
 
 // anywhere returns a random path of n mixes from the gateway, for what any mix may be the last hop of.
-func (ch *chart) anywhere(n int) []*directory.Descriptor { return ch.to(ch.others.draw(), n) }
+func (ch *chart) anywhere(n int) []*directory.Descriptor { return ch.to(ch.others.Draw(), n) }
 
 // loop returns a random path of n mixes that starts and ends at the gateway, and has no other mix twice.
 func (ch *chart) loop(n int) []*directory.Descriptor {
@@ -160,9 +158,9 @@ func (ch *chart) loop(n int) []*directory.Descriptor {
 // There must be as many.
 func (ch *chart) extend(path []*directory.Descriptor, n int, without *directory.Descriptor) []*directory.Descriptor {
 	for range n {
-		d := ch.others.draw()
+		d := ch.others.Draw()
 		for d == without || slices.Contains(path, d) { // not often: even the lightest mix has a sixteenth of the lots of any
-			d = ch.others.draw()
+			d = ch.others.Draw()
 		}
 		path = append(path, d)
 	}
@@ -202,26 +200,26 @@ func (ch *chart) noService(name string) error {
 // empty. The chart must have no gateway yet. The error wraps ErrNetwork or ErrGateway.
 func (ch *chart) gateways(via []directory.NodeID) ([]*directory.Descriptor, error) {
 	if len(via) > 0 {
-		i := slices.IndexFunc(ch.others, func(l lot) bool { return l.mix.ID() == via[0] })
+		i := slices.IndexFunc(ch.others, func(l directory.Lot) bool { return l.Mix.ID() == via[0] })
 		switch {
 		case i < 0:
 			return nil, noMix(via[0])
-		case !takesClients(ch.others[i].mix):
+		case !takesClients(ch.others[i].Mix):
 			return nil, fmt.Errorf("%w: the first mix of Config.Via, %s, takes no clients", ErrGateway, via[0])
 		}
-		return []*directory.Descriptor{ch.others[i].mix}, nil
+		return []*directory.Descriptor{ch.others[i].Mix}, nil
 	}
-	var willing lots
+	var willing directory.Lots
 	for _, l := range ch.others {
-		if takesClients(l.mix) {
-			willing.add(l.mix)
+		if takesClients(l.Mix) {
+			willing.Add(l.Mix)
 		}
 	}
 	if len(willing) == 0 {
 		return nil, fmt.Errorf("%w: none of %d mixes takes clients", ErrGateway, len(ch.others))
 	}
 	var gateways, needed []*directory.Descriptor
-	for _, d := range willing.drawAll() {
+	for _, d := range willing.DrawAll() {
 		if slices.ContainsFunc(d.Services, func(name string) bool { return len(ch.exits[name]) == 1 }) {
 			needed = append(needed, d)
 		} else {
@@ -240,10 +238,7 @@ func (ch *chart) hops(path []*directory.Descriptor) []sphinx.Hop {
 	hops := make([]sphinx.Hop, len(path))
 	for i, mix := range path {
 		key, _ := mix.Key(ch.epoch)
-		r := directory.Route{Node: mix.ID(), Epoch: ch.epochByte()}
-		if ch.view.MeanDelay > 0 {
-			r.Delay = exponential(ch.view.MeanDelay, ch.view.LongestDelay())
-		}
+		r := directory.Route{Node: mix.ID(), Epoch: ch.epochByte(), Delay: ch.view.DrawDelay()}
 		hops[i] = sphinx.Hop{Address: r.Address(), Key: key}
 	}
 	return hops
@@ -251,9 +246,3 @@ func (ch *chart) hops(path []*directory.Descriptor) []sphinx.Hop {
 
 // epochByte is the epoch as packets and frames name it.
 func (ch *chart) epochByte() byte { return byte(ch.epoch) }
-
-// exponential draws from the exponential distribution with that mean, under the condition that it is at most limit.
-func exponential(mean, limit time.Duration) time.Duration {
-	within := -math.Expm1(-float64(limit) / float64(mean)) // the probability of at most limit
-	return time.Duration(min(-float64(mean)*math.Log1p(-fraction()*within), float64(limit)))
-}

@@ -162,7 +162,7 @@ func (c *Client) pump(t *tunnel) {
 func (c *Client) renewal(now time.Time) time.Time {
 	network := c.known.network()
 	start := time.Unix(0, int64(network.EpochAt(now)+1)*int64(network.Epoch))
-	return start.Add(time.Duration(fraction() * float64(network.Epoch/2)))
+	return start.Add(time.Duration(directory.Fraction() * float64(network.Epoch/2)))
 }
 
 // arrived takes what came through a SURB of the tunnel. Anything but a cell of its session is of an exit that lies.
@@ -232,11 +232,11 @@ func (c *Client) routeToExit(s *session, id directory.NodeID) (to route, exit *d
 			return err
 		}
 		exits := ch.exits[stream.Service]
-		i := slices.IndexFunc(exits, func(l lot) bool { return l.mix.ID() == id })
+		i := slices.IndexFunc(exits, func(l directory.Lot) bool { return l.Mix.ID() == id })
 		if i < 0 {
 			return fmt.Errorf("%w: the exit %s has gone, or has become the gateway", ErrNoService, id)
 		}
-		exit = exits[i].mix
+		exit = exits[i].Mix
 		to, err = ch.routeTo(&c.cfg, exit)
 		return err
 	})

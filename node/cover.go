@@ -3,16 +3,14 @@ package node
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/big"
+	"slices"
 	"sync"
 	"time"
 
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
-	"sphinxmix.example/node/mix"
 	"sphinxmix.example/sphinx"
 )
 
@@ -122,7 +120,7 @@ func (n *Node) cover(ctx context.Context) error {
 		case <-next.C:
 			next.Reset(gap(mean))
 			send := n.sendDrop
-			if fraction()*rate < n.cfg.Cover.Loops {
+			if directory.Fraction()*rate < n.cfg.Cover.Loops {
 				send = n.sendLoop
 			}
 			if err := send(ctx, own); err != nil && !errors.Is(err, errFewMixes) {
@@ -145,20 +143,7 @@ var errFewMixes = errors.New("node: too few mixes for cover")
 const longestGap = 10 * 365 * 24 * time.Hour
 
 // gap draws the time until the next event of a Poisson process whose events are so far apart on average.
-func gap(mean time.Duration) time.Duration {
-	drawn, err := mix.Exponential(rand.Reader, mean, 20*mean)
-	if err != nil {
-		return mean // no randomness: the mix holds everything back anyway
-	}
-	return drawn
-}
-
-// fraction draws a number from 0 to 1.
-func fraction() float64 {
-	var b [8]byte
-	rand.Read(b[:])
-	return float64(binary.BigEndian.Uint64(b[:])>>11) / (1 << 53)
-}
+func gap(mean time.Duration) time.Duration { return directory.Exponential(mean, 20*mean) }
 
 func (n *Node) sendLoop(ctx context.Context, own *sender) error {
 	path, err := n.coverPath(coverHops - 1)
@@ -199,46 +184,46 @@ func (n *Node) sendCover(ctx context.Context, own *sender, path []sphinx.Hop, to
 	return nil
 }
 
-// coverPath chooses other mixes at random, none of them twice.
+// coverPath chooses other mixes as clients do, none of them twice.
 func (n *Node) coverPath(count int) ([]sphinx.Hop, error) {
 	view := n.View()
 	if view == nil {
 		return nil, errFewMixes
 	}
 	epoch := view.EpochAt(time.Now())
-	var others []sphinx.Hop
-	for _, d := range view.Nodes {
-		if key, ok := d.Key(epoch); ok && d.ID() != n.id {
-			others = append(others, sphinx.Hop{Address: n.route(d.ID(), epoch), Key: key})
+	if n.others.view != view || n.others.epoch != epoch {
+		n.others = coverLots{view: view, epoch: epoch}
+		for _, d := range view.Nodes {
+			if _, ok := d.Key(epoch); ok && d.ID() != n.id {
+				n.others.lots.Add(d)
+			}
 		}
 	}
-	if len(others) < count {
+	if len(n.others.lots) < count {
 		return nil, errFewMixes
 	}
-	for i := range count {
-		j, err := rand.Int(rand.Reader, big.NewInt(int64(len(others)-i)))
-		if err != nil {
-			return nil, err
+	path := make([]sphinx.Hop, 0, coverHops)
+	chosen := make([]*directory.Descriptor, 0, coverHops)
+	for len(chosen) < count {
+		d := n.others.lots.Draw()
+		if slices.Contains(chosen, d) {
+			continue
 		}
-		k := i + int(j.Int64())
-		others[i], others[k] = others[k], others[i]
+		chosen = append(chosen, d)
+		key, _ := d.Key(epoch)
+		path = append(path, sphinx.Hop{Address: n.route(d.ID(), epoch), Key: key})
 	}
-	return others[:count], nil
+	return path, nil
+}
+
+// coverLots are the other mixes of one view that have a key for one epoch.
+type coverLots struct {
+	view  *directory.View
+	epoch uint64
+	lots  directory.Lots
 }
 
 // route is the routing block of a hop, with a delay as the network's clients draw it.
 func (n *Node) route(id directory.NodeID, epoch uint64) sphinx.Address {
-	return directory.Route{Node: id, Epoch: byte(epoch), Delay: n.drawDelay()}.Address()
-}
-
-// drawDelay draws a delay as the network's clients do: none in a network without.
-func (n *Node) drawDelay() time.Duration {
-	if n.cfg.Network.MeanDelay == 0 {
-		return 0
-	}
-	delay, err := mix.Exponential(rand.Reader, n.cfg.Network.MeanDelay, n.cfg.Network.LongestDelay())
-	if err != nil {
-		return n.cfg.Network.MeanDelay // no randomness: the mix holds everything back anyway
-	}
-	return delay
+	return directory.Route{Node: id, Epoch: byte(epoch), Delay: n.cfg.Network.DrawDelay()}.Address()
 }

@@ -289,7 +289,7 @@ func (n *Node) hold(p *packet, held *heldSet, now time.Time) {
 			delay = route.Delay
 		}
 	} else {
-		delay = n.drawDelay() // the last hop mixes too, and no routing block is for it
+		delay = n.cfg.Network.DrawDelay() // the last hop mixes too, and no routing block is for it
 	}
 	held.add(p.from)
 	n.counts.held.Store(int64(held.packets))
