@@ -163,7 +163,7 @@ func (s *Session) need(now time.Time) int {
 		return 0
 	}
 	target, have := s.supply.target(now, s.trips.round()), s.reported+s.flying
-	need := target - have
+	need := min(target-have, s.supply.left(target))
 	if need <= 0 || have >= target/2 && need < s.mostSURBs(s.cfg.Room-headSize-ackSize-generationSize) {
 		return 0
 	}
@@ -202,6 +202,7 @@ func (s *Session) fill(now time.Time, surbs int, data bool) Cell {
 		h.generation = s.generation
 		room -= generationSize + surbs*s.cfg.SURBSize
 		made.SURBs, r.surbs = surbs, surbs
+		s.supply.sent += surbs
 		s.probed(now)
 	}
 	b := h.append(make([]byte, 0, s.cfg.Room-surbs*s.cfg.SURBSize))
@@ -390,6 +391,9 @@ func (s *Session) Deadline() (next time.Time) {
 	if s.probing() {
 		by(s.probeAt)
 		by(s.heard.Add(s.cfg.Patience))
+		if s.supply.sent >= leastStock {
+			by(s.supply.since.Add(s.supply.period(s.trips.round()))) // more may go from then on
+		}
 	}
 	if s.lingering > 0 {
 		for _, c := range s.streams {

@@ -198,7 +198,7 @@ func (s *Session) Renew() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.generation++
-	s.reported, s.flying = 0, 0
+	s.reported, s.flying, s.supply.sent = 0, 0, 0
 	for i := range s.sent {
 		s.sent[i].surbs = 0
 	}

@@ -7,6 +7,7 @@ type trips struct {
 	first   time.Duration // how long a round trip takes at most, while none was measured
 	average time.Duration // smoothed; 0 while none was measured
 	varying time.Duration // its smoothed deviation
+	count   int           // of those that were measured, up to enoughTrips
 	backoff int           // how often in a row a whole timeout passed in which nothing came
 }
 
@@ -16,6 +17,7 @@ const (
 	leastBeyond  = 100 * time.Millisecond
 	leastTimeout = 200 * time.Millisecond
 	mostTimeout  = 2 * time.Minute
+	enoughTrips  = 32
 	mostBackoff  = 4
 	mostBacked   = 15 * time.Second // what timeouts that are not longer anyway become in silence
 )
@@ -23,8 +25,9 @@ const (
 // measure takes one round trip into account, as RFC 6298 §2 does, while so many cells are under way. Those that are quick
 // come first, so the average is over all of them, as RFC 7323 (appendix G) has it.
 func (t *trips) measure(trip time.Duration, flight int) {
+	t.count = min(t.count+1, enoughTrips)
 	if t.average == 0 {
-		t.average, t.varying = trip, trip/2
+		t.average, t.varying = max(trip, 1), trip/2
 		return
 	}
 	t.varying += ((t.average - trip).Abs() - t.varying) / time.Duration(max(4, flight/2))
@@ -36,6 +39,9 @@ func (t *trips) timeout() time.Duration {
 	timeout := t.first
 	if t.average > 0 {
 		timeout = t.average + max(leastBeyond, t.average/4, 4*t.varying)
+	}
+	if t.count < enoughTrips { // those that came were the quickest
+		timeout = max(timeout, min(t.first, 5*t.average))
 	}
 	timeout = min(max(timeout, leastTimeout), mostTimeout)
 	return max(timeout, min(timeout<<t.backoff, mostBacked))
@@ -152,9 +158,12 @@ func (p *pace) judge(r *round) {
 	if r.trips > 0 {
 		trip = r.total / time.Duration(r.trips)
 	}
-	if p.base == 0 || trip < p.base {
+	switch {
+	case p.base == 0 || p.window <= firstWindow: // too few to make a queue
 		p.base = trip
-	} else {
+	case trip < p.base && 8*r.lost <= r.arrived: // else those that are slow are missing
+		p.base = trip
+	default:
 		p.base += p.base / 256
 	}
 	switch {
@@ -167,10 +176,12 @@ func (p *pace) judge(r *round) {
 	case !r.limited:
 	case trip > 2*p.base:
 		p.steady = true
-	case p.steady:
-		p.window += p.window/16 + 1
-	default:
+	case !p.steady:
 		p.window *= 2
+	case 2*trip < 3*p.base:
+		p.window += p.window/4 + 1
+	default:
+		p.window += p.window/16 + 1
 	}
 	p.window = min(max(p.window, leastWindow), mostWindow)
 }
@@ -184,19 +195,15 @@ const (
 	mostStock  = MaxStock
 )
 
-// supply says how many SURBs an exit should have, by how many it uses.
+// supply says how many SURBs an exit should have, by how many it uses: by the cells that come from it, and not by what it says
+// it has, or one that says none would get as many as the client can make.
 type supply struct {
-	since time.Time // when the count began
+	since time.Time // when the counts began
 	used  int       // cells from the exit since then
-	need  int       // cells in the time of a round trip, of late
+	sent  int       // SURBs since then
+	last  int       // cells in the time of a round trip, before that
+	need  int       // the same, of late
 	grown time.Time // when it was last doubled
-}
-
-// starved takes note that the exit has run out: it would use more.
-func (s *supply) starved(now time.Time, round time.Duration) {
-	if now.Sub(s.grown) >= round {
-		s.need, s.grown = min(2*max(s.need, leastStock/2), mostStock), now
-	}
 }
 
 // arrived takes note of a cell from the exit.
@@ -205,14 +212,24 @@ func (s *supply) arrived(now time.Time, round time.Duration) {
 	s.count(now, round)
 }
 
+// starved takes note that the exit has run out: it would use more.
+func (s *supply) starved(now time.Time, round time.Duration) {
+	if now.Sub(s.grown) >= round {
+		s.need, s.grown = max(s.need, 2*min(s.need, max(s.last, s.used))), now
+	}
+}
+
+// period is how long a count goes on, where round trips take so long.
+func (s *supply) period(round time.Duration) time.Duration { return max(round, leastBeyond) }
+
 func (s *supply) count(now time.Time, round time.Duration) {
 	passed := now.Sub(s.since)
-	if passed < round {
+	if passed < s.period(round) {
 		return
 	}
-	used := int(float64(s.used) * float64(round) / float64(passed))
-	s.need = max(used, s.need-s.need/4)
-	s.since, s.used = now, 0
+	s.last = int(float64(s.used) * float64(round) / float64(passed))
+	s.need = max(s.last, s.need-s.need/4)
+	s.since, s.used, s.sent = now, 0, 0
 }
 
 // target is the stock that the exit should have.
@@ -220,3 +237,6 @@ func (s *supply) target(now time.Time, round time.Duration) int {
 	s.count(now, round)
 	return min(max(3*s.need, leastStock), mostStock)
 }
+
+// left is how many SURBs may still go before the count is over: the target once, and three for each that was used.
+func (s *supply) left(target int) int { return target + 3*s.used - s.sent }
