@@ -65,3 +65,6 @@ var (
 	Bindable = bindable
 	CodeOf   = codeOf
 )
+
+// DialerOf returns the dialer of a TCP service, to be changed before that has a session.
+func DialerOf(t *TCP) Dialer { return Dialer{t.dialer} }
