@@ -1,0 +1,411 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/client"
+	"sphinxmix.example/client/exit"
+	"sphinxmix.example/client/stream"
+	"sphinxmix.example/node"
+	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/link"
+	"sphinxmix.example/node/mix"
+	"sphinxmix.example/node/nodetest"
+	"sphinxmix.example/sphinx"
+)
+
+// exits are those of a network, by their mix: every start of a mix makes another.
+type exits struct {
+	mu    sync.Mutex
+	known map[int]*exit.TCP
+}
+
+// offer makes a mix an exit whose sites are "echo.mix", which sends all back, and "silent.mix", which only takes.
+func (e *exits) offer(t testing.TB, i int, cfg *node.Config) {
+	tcp, err := exit.NewTCP(exit.Config{
+		Params: cfg.Network.Params,
+		Sites: map[string]func(context.Context, net.Conn){
+			"echo.mix": func(_ context.Context, conn net.Conn) {
+				if _, err := io.Copy(conn, conn); err == nil {
+					_ = conn.(interface{ CloseWrite() error }).CloseWrite()
+				}
+			},
+			"silent.mix": func(_ context.Context, conn net.Conn) { _, _ = io.Copy(io.Discard, conn) },
+		},
+	})
+	require.NoError(t, err)
+	cfg.Handlers[stream.Service] = tcp
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.known == nil {
+		e.known = make(map[int]*exit.TCP)
+	}
+	e.known[i] = tcp
+}
+
+// sessions adds up how many the exits have.
+func (e *exits) sessions() (sum int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, tcp := range e.known {
+		sum += tcp.Stats().Sessions
+	}
+	return sum
+}
+
+// exchange sends content to echo.mix and wants it back.
+func exchange(ctx context.Context, c *client.Client, isolation string, content []byte) error {
+	conn, err := c.Dial(ctx, isolation, "echo.mix:7")
+	if err != nil {
+		return fmt.Errorf("dial: %w", err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() {
+		_, _ = conn.Write(content)
+		_ = conn.(interface{ CloseWrite() error }).CloseWrite()
+	})
+	got, err := io.ReadAll(conn)
+	switch {
+	case err != nil:
+		return fmt.Errorf("after %d bytes: %w", len(got), err)
+	case !bytes.Equal(got, content):
+		return errors.New("the content is another")
+	}
+	return nil
+}
+
+// TestStreamsCarryContent, of any length, both ways.
+func TestStreamsCarryContent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exits exits
+		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) { exits.offer(t, i, cfg) }})
+		alice := n.Client("alice")
+		for i, size := range []int{0, 1, 900, 30_000, 300_000} {
+			require.NoError(t, exchange(soon(t), alice, "", text(i, size)), "%d bytes", size)
+		}
+		require.Equal(t, 1, exits.sessions(), "streams of one isolation share a session")
+	})
+}
+
+// TestIsolationsShareNoSession at an exit, even where there is only one exit.
+func TestIsolationsShareNoSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exits exits
+		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) {
+			if i == 0 {
+				exits.offer(t, i, cfg)
+			}
+		}})
+		alice := n.Client("alice")
+		for range 2 {
+			for _, isolation := range []string{"", "one", "two"} {
+				require.NoError(t, exchange(soon(t), alice, isolation, text(1, 2000)))
+			}
+		}
+		require.Equal(t, 3, exits.sessions())
+		time.Sleep(2 * time.Minute)
+		require.Zero(t, exits.sessions(), "sessions without streams end soon")
+	})
+}
+
+// TestExitsAnswerIsTheDialersError as package net would say it.
+func TestExitsAnswerIsTheDialersError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exits exits
+		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) { exits.offer(t, i, cfg) }})
+		alice := n.Client("alice")
+		for _, address := range []string{"127.0.0.1:80", "[::1]:80", "10.1.2.3:80", "169.254.169.254:80", "localhost:80", "0x7f.1:80", "[::ffff:127.0.0.1]:80", "9.9.9.9:25"} {
+			_, err := alice.Dial(soon(t), "", address)
+			require.ErrorIs(t, err, syscall.EACCES, address)
+		}
+		for _, address := range []string{"", "host", "host:", "host:0", "host:65536", "host:http", ":80"} {
+			_, err := alice.Dial(soon(t), "", address)
+			require.Error(t, err, address)
+		}
+	})
+}
+
+// TestDialSaysThatThereIsNoExit at once.
+func TestDialSaysThatThereIsNoExit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{})
+		_, err := n.Client("alice").Dial(soon(t), "", "echo.mix:7")
+		require.ErrorIs(t, err, client.ErrNoService)
+	})
+}
+
+// TestDialTriesAnotherExit where one is listed and does not answer.
+func TestDialTriesAnotherExit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exits exits
+		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) {
+			cfg.NoClients = i < 2 // or one may be a client's gateway, and not its exit
+			switch i {
+			case 0:
+				exits.offer(t, i, cfg)
+			case 1:
+				cfg.Handlers[stream.Service] = nothing{}
+			}
+		}})
+		for i := range 8 {
+			require.NoError(t, exchange(soon(t), n.Client(fmt.Sprint("alice", i)), "", text(1, 2000)))
+		}
+	})
+}
+
+// nothing is a service that never answers.
+type nothing struct{}
+
+func (nothing) Handle(context.Context, []byte, func(sphinx.Address, []byte)) error { return nil }
+
+// TestStreamsOutliveWhatFails: a middle mix that is gone, a gateway that is gone, mixes that are started anew with other
+// keys, and many epochs. Only the exit must stay.
+func TestStreamsOutliveWhatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exits exits
+		n := nodetest.Start(t, nodetest.Config{
+			Mixes:   8,
+			Network: directory.Network{Epoch: 2 * time.Minute},
+			Node: func(i int, cfg *node.Config) {
+				if i == 0 {
+					exits.offer(t, i, cfg)
+				}
+				cfg.NoClients = i == 0 // or it would not be this client's exit
+			},
+		})
+		alice := n.Client("alice")
+		conn, err := alice.Dial(soon(t), "", "echo.mix:7")
+		require.NoError(t, err)
+		defer conn.Close()
+		ping := func(why string) {
+			t.Helper()
+			sent, got := text(7, 5000), make([]byte, 5000)
+			start := time.Now()
+			_, err := conn.Write(sent)
+			require.NoError(t, err, why)
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(3*time.Minute)))
+			_, err = io.ReadFull(conn, got)
+			require.NoError(t, err, why)
+			require.Equal(t, sent, got)
+			t.Logf("%s: %v", why, time.Since(start))
+		}
+		ping("at first")
+		gateway := gatewayOf(t, n, alice)
+		other := 1
+		if other == gateway {
+			other = 2
+		}
+		n.Stop(other)
+		ping("without a mix")
+		n.Start(other)
+		ping("with a mix that has new keys")
+		n.Cut("alice", n.Mixes[gateway].Address)
+		ping("after the link was cut")
+		n.Stop(gateway)
+		ping("without the gateway")
+		n.Start(gateway)
+		for range 8 {
+			time.Sleep(time.Minute)
+			ping("a minute later")
+		}
+		time.Sleep(20 * time.Minute)
+		ping("after twenty quiet minutes")
+	})
+}
+
+// TestStreamsEndWithTheirExit, and say so.
+func TestStreamsEndWithTheirExit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exits exits
+		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) {
+			if i == 0 {
+				exits.offer(t, i, cfg)
+			}
+			cfg.NoClients = i == 0
+		}})
+		alice := n.Client("alice")
+		conn, err := alice.Dial(soon(t), "", "echo.mix:7")
+		require.NoError(t, err)
+		n.Stop(0)
+		_, err = conn.Write([]byte("hello"))
+		require.NoError(t, err)
+		_, err = conn.Read(make([]byte, 1))
+		require.ErrorIs(t, err, syscall.ETIMEDOUT)
+
+		n.Start(0)
+		conn, err = alice.Dial(soon(t), "", "echo.mix:7")
+		require.NoError(t, err)
+		n.Stop(0)
+		n.Start(0)
+		_, err = conn.Write([]byte("hello"))
+		require.NoError(t, err)
+		_, err = conn.Read(make([]byte, 1))
+		require.ErrorIs(t, err, syscall.ECONNRESET, "an exit that was started anew knows no session")
+		require.NoError(t, exchange(soon(t), alice, "", text(1, 2000)))
+	})
+}
+
+// TestCloseEndsStreams: whoever waits in one gets an error at once, and Dial too.
+func TestCloseEndsStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exits exits
+		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) { exits.offer(t, i, cfg) }})
+		alice := n.Client("alice")
+		conn, err := alice.Dial(soon(t), "", "silent.mix:7")
+		require.NoError(t, err)
+		errs := make(chan error, 2)
+		go func() {
+			_, err := conn.Read(make([]byte, 1))
+			errs <- err
+		}()
+		go func() {
+			_, err := alice.Dial(context.Background(), "other", "echo.mix:7")
+			errs <- err
+		}()
+		synctest.Wait()
+		alice.Close()
+		require.ErrorIs(t, <-errs, client.ErrClosed)
+		require.ErrorIs(t, <-errs, client.ErrClosed)
+		require.Zero(t, alice.Expected())
+	})
+}
+
+// TestSendIsOnePacket, which nobody answers.
+func TestSendIsOnePacket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := make(chan []byte, 10)
+		n := nodetest.Start(t, nodetest.Config{Node: func(_ int, cfg *node.Config) { cfg.Handlers["box"] = box(got) }})
+		alice := n.Client("alice")
+		longest := 1024 - 19 - len("box") - 16
+		require.NoError(t, alice.Send(soon(t), client.Message{To: "box", Body: text(1, longest)}))
+		require.True(t, bytes.HasSuffix(<-got, text(1, longest)))
+		require.ErrorIs(t, alice.Send(soon(t), client.Message{To: "box", Body: text(1, longest+1)}), client.ErrTooLong)
+		require.ErrorIs(t, alice.Send(soon(t), client.Message{To: "nowhere"}), client.ErrNoService)
+	})
+}
+
+// box is a service that keeps messages.
+type box chan []byte
+
+func (b box) Handle(_ context.Context, message []byte, _ func(sphinx.Address, []byte)) error {
+	b <- bytes.Clone(message)
+	return nil
+}
+
+// TestRoundTripOfAnIdleNetwork is the delays that the network wants, seven of them for three hops, and little more: what a
+// batch's deadline and the exit's share of the machine take.
+func TestRoundTripOfAnIdleNetwork(t *testing.T) {
+	const mean = 50 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		var exits exits
+		n := nodetest.Start(t, nodetest.Config{
+			Network: directory.Network{MeanDelay: mean},
+			Node: func(i int, cfg *node.Config) {
+				exits.offer(t, i, cfg)
+				cfg.Mix = mix.Config{Strategy: "poisson"}
+			},
+		})
+		conn, err := n.Client("alice").Dial(soon(t), "", "echo.mix:7")
+		require.NoError(t, err)
+		defer conn.Close()
+		const pings = 300
+		start := time.Now()
+		for range pings {
+			_, err := conn.Write([]byte("x"))
+			require.NoError(t, err)
+			_, err = io.ReadFull(conn, make([]byte, 1))
+			require.NoError(t, err)
+		}
+		trip := time.Since(start) / pings
+		t.Logf("%v for seven delays of %v", trip, mean)
+		require.InEpsilon(t, 7*mean, trip, .25)
+	})
+}
+
+// TestManyStreamsInBadWeather: 200 streams of mixed size at once, through mixes with Poisson delays of 200 ms, over links
+// that lose and double packets, while one mix dies: each byte comes once, in order, and nothing stalls.
+func TestManyStreamsInBadWeather(t *testing.T) {
+	streams, longest := 200, 60_000
+	if testing.Short() {
+		streams, longest = 40, 20_000
+	}
+	for _, test := range []struct {
+		loss   float64
+		within time.Duration
+	}{{0, 2 * time.Minute}, {.01, 3 * time.Minute}, {.05, 5 * time.Minute}} {
+		t.Run(fmt.Sprintf("%v lost", test.loss), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var (
+					mu     sync.Mutex
+					chance = rand.New(rand.NewPCG(4, 5))
+					exits  exits
+				)
+				n := nodetest.Start(t, nodetest.Config{
+					Mixes:   8,
+					Network: directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 2048}, MeanDelay: 200 * time.Millisecond},
+					Node: func(i int, cfg *node.Config) {
+						if i < 3 {
+							exits.offer(t, i, cfg)
+						}
+						cfg.NoClients = i < 3
+						cfg.Mix = mix.Config{Strategy: "poisson"}
+					},
+					Tap: func(f nodetest.Frame) []nodetest.Frame {
+						mu.Lock()
+						defer mu.Unlock()
+						if f.Kind != link.Subscribe && chance.Float64() < test.loss {
+							return nil
+						}
+						if chance.Float64() < .02 {
+							return []nodetest.Frame{f, f}
+						}
+						return []nodetest.Frame{f}
+					},
+				})
+				alice := n.Client("alice")
+				gateway := gatewayOf(t, n, alice)
+				start := time.Now()
+				errs := make(chan error, streams)
+				for i := range streams {
+					go func() {
+						size := 1 + i*i*longest/streams/streams
+						if err := exchange(soon(t), alice, fmt.Sprint(i%3), text(i, size)); err != nil {
+							err = fmt.Errorf("stream %d of %d bytes: %w", i, size, err)
+							errs <- err
+							return
+						}
+						errs <- nil
+					}()
+				}
+				time.Sleep(5 * time.Second)
+				victim := 3
+				if victim == gateway {
+					victim = 4
+				}
+				n.Stop(victim)
+				for range streams {
+					require.NoError(t, <-errs)
+				}
+				took := time.Since(start)
+				t.Logf("%v", took)
+				require.Less(t, took, test.within)
+			})
+		})
+	}
+}
