@@ -10,3 +10,10 @@ func (s *Session) State() string {
 		len(s.streams), s.flight, s.pace.window, len(s.stock), s.reported, s.flying, s.supply.need, s.trips.round(),
 		s.trips.timeout(), s.trips.backoff, s.held, s.lent, len(s.control), len(s.ready), len(s.sent))
 }
+
+// Sent returns how many cells a session has sent.
+func (s *Session) Sent() uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next
+}

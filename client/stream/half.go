@@ -21,7 +21,7 @@ const (
 
 // outgoing is the half of a stream that sends.
 type outgoing struct {
-	buf   ring   // what was written and not yet acknowledged
+	buf   buffer // what was written and not yet acknowledged
 	todo  ranges // of that, what is to be sent
 	acked ranges // of that, what was acknowledged
 	limit uint64 // the other end takes bytes below
@@ -58,7 +58,7 @@ func (o *outgoing) next(most int) (from, to uint64, end, ok bool) {
 
 // incoming is the half of a stream that receives.
 type incoming struct {
-	buf ring   // what has come and was not read
+	buf buffer // what has come and was not read
 	got ranges // which of that
 	end uint64 // where the stream ends, if ended
 

@@ -188,7 +188,7 @@ func (s *Session) Held() int {
 	defer s.mu.Unlock()
 	held := len(s.stock) * s.cfg.SURBSize
 	for _, c := range s.streams {
-		held += len(c.out.buf.data) + len(c.in.buf.data)
+		held += c.out.buf.size() + c.in.buf.size()
 	}
 	return held
 }

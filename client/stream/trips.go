@@ -215,12 +215,14 @@ func (s *supply) arrived(now time.Time, round time.Duration) {
 // starved takes note that the exit has run out: it would use more.
 func (s *supply) starved(now time.Time, round time.Duration) {
 	if now.Sub(s.grown) >= round {
-		s.need, s.grown = max(s.need, 2*min(s.need, max(s.last, s.used))), now
+		s.need, s.grown = max(s.need, 2*min(max(s.need, leastStock/2), max(s.last, s.used))), now
 	}
 }
 
 // period is how long a count goes on, where round trips take so long.
-func (s *supply) period(round time.Duration) time.Duration { return max(round, leastBeyond) }
+func (s *supply) period(round time.Duration) time.Duration { return max(round, leastPeriod) }
+
+const leastPeriod = 500 * time.Millisecond
 
 func (s *supply) count(now time.Time, round time.Duration) {
 	passed := now.Sub(s.since)
