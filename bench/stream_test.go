@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"flag"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -41,12 +42,14 @@ var (
 //	up/cell  packets that went up, for each cell that the content fills
 //	down/cell  packets that came back, for each
 func BenchmarkStream(b *testing.B) {
-	b.Run("payload=2048/way=down", func(b *testing.B) { benchmarkStream(b, *downMB<<20, false) })
-	b.Run("payload=2048/way=up", func(b *testing.B) { benchmarkStream(b, *upMB<<20, true) })
+	for _, payload := range []int{2048, 8192} {
+		b.Run(fmt.Sprintf("payload=%d/way=down", payload), func(b *testing.B) { benchmarkStream(b, payload, *downMB<<20, false) })
+		b.Run(fmt.Sprintf("payload=%d/way=up", payload), func(b *testing.B) { benchmarkStream(b, payload, *upMB<<20, true) })
+	}
 }
 
-func benchmarkStream(b *testing.B, size int, up bool) {
-	t := newStreamBench(b)
+func benchmarkStream(b *testing.B, payload, size int, up bool) {
+	t := newStreamBench(b, payload)
 	content := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{7}).Read(content)
 	t.serve(content)
@@ -84,8 +87,8 @@ type streamBench struct {
 	room    int // bytes of data in a cell that goes up
 }
 
-func newStreamBench(b *testing.B) *streamBench {
-	t := &streamBench{network: directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 2048}, Epoch: directory.MaxEpoch}}
+func newStreamBench(b *testing.B, payload int) *streamBench {
+	t := &streamBench{network: directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: payload}, Epoch: directory.MaxEpoch}}
 	t.room = t.network.MaxMessage(len(stream.Service)) - cell.HeaderSize
 	public, private := newIdentity(b)
 	server, err := directory.NewServer(directory.ServerConfig{Key: private, Network: t.network})

@@ -21,10 +21,10 @@ import (
 type chart struct {
 	view    *directory.View
 	epoch   uint64
-	gateway *directory.Descriptor // nil where there is none
-	others  directory.Lots                  // all mixes but the gateway
-	exits   map[string]directory.Lots       // those of them that offer a service, by its name
-	keyless int                   // how many more mixes the view lists, the gateway aside
+	gateway *directory.Descriptor     // nil where there is none
+	others  directory.Lots            // all mixes but the gateway
+	exits   map[string]directory.Lots // those of them that offer a service, by its name
+	keyless int                       // how many more mixes the view lists, the gateway aside
 }
 
 // errNoKey reports a gateway that packets cannot be made for.
