@@ -30,7 +30,7 @@ type Conn struct {
 	abrupt  bool // Close resets
 }
 
-// lingering is how long a stream that was closed may take to send more of the rest.
+// lingering is how long a stream that was closed may take at least to send more of the rest: longer where round trips are.
 const lingering = 2 * time.Minute
 
 func newConn(s *Session, id uint32) *Conn {

@@ -123,7 +123,7 @@ func (c *Conn) linger(now time.Time) {
 	if c.lingers.IsZero() {
 		c.session.lingering++
 	}
-	c.lingers = now.Add(lingering)
+	c.lingers = now.Add(max(lingering, 8*c.session.trips.timeout()))
 }
 
 // arrived takes bytes. It returns false where the other end may not have sent them.

@@ -73,7 +73,7 @@ type pace struct {
 
 	judged, open round         // the one that was sent, and the next, which is being sent
 	number       uint32        // of the round that is judged
-	base         time.Duration // of the shortest round, on average; it rises slowly
+	base         time.Duration // of the shortest round, on average
 }
 
 // round is what became of some cells.
@@ -163,8 +163,8 @@ func (p *pace) judge(r *round) {
 		p.base = trip
 	case trip < p.base && 8*r.lost <= r.arrived: // else those that are slow are missing
 		p.base = trip
-	default:
-		p.base += p.base / 256
+	case 2*trip < 3*p.base:
+		p.base += p.base / 1024 // it was by chance; were there a queue, it would become the measure of itself
 	}
 	switch {
 	case 2*r.lost > r.arrived: // a third of all

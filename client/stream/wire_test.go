@@ -27,6 +27,8 @@ type weather struct {
 	delay        func(r *rand.Rand) time.Duration
 	// lost is asked about each cell too, if it is not nil.
 	lost func(fromClient bool, number uint32) bool
+	// rate is how many cells per second each way carries, the rest waits; any number if 0.
+	rate float64
 	// outages are when all cells of a way are lost.
 	outages []outage
 }
@@ -47,6 +49,7 @@ type wire struct {
 
 	mu    sync.Mutex
 	seed  uint64
+	busy  [2]time.Time    // until when each way carries what came before
 	surbs map[uint64]bool // the client's, by number: whether it is good
 	last  uint64
 	up    int // cells that the client sent
@@ -140,14 +143,27 @@ func (n *wire) send(next stream.Cell, to *stream.Session, fromClient bool) {
 			return
 		}
 	}
-	n.deliver(c, to, r)
+	var queue time.Duration
+	if n.weather.rate > 0 {
+		busy := &n.busy[way&1]
+		*busy = latest(*busy, time.Now()).Add(time.Duration(float64(time.Second) / n.weather.rate))
+		queue = time.Until(*busy)
+	}
+	n.deliver(c, to, queue+n.weather.delay(r))
 	if r.Float64() < n.weather.double {
-		n.deliver(c, to, r)
+		n.deliver(c, to, queue+n.weather.delay(r))
 	}
 }
 
-func (n *wire) deliver(c cell.Cell, to *stream.Session, r *rand.Rand) {
-	time.AfterFunc(n.weather.delay(r), func() { to.Receive(time.Now(), c) })
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (n *wire) deliver(c cell.Cell, to *stream.Session, delay time.Duration) {
+	time.AfterFunc(delay, func() { to.Receive(time.Now(), c) })
 }
 
 // voidSURBs makes all SURBs that were given out useless, as when the client has another gateway.
