@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sphinxmix.example/client/exit"
@@ -28,6 +29,7 @@ type nodeSettings struct {
 	maxTags                   int
 	links, linksPerAddress    int
 	echo                      bool
+	exit                      exitSettings
 	operator                  string
 	log                       logSettings
 }
@@ -55,6 +57,7 @@ func newNodeSettings() *nodeSettings {
 		links:           1024,
 		linksPerAddress: 64,
 		echo:            true,
+		exit:            newExitSettings(),
 		operator:        "127.0.0.1:9090",
 		log:             newLogSettings(),
 	}
@@ -69,7 +72,7 @@ directory's, from which a mix takes them.`
 
 // list returns all settings, in the order of the file.
 func (n *nodeSettings) list() []setting {
-	return append([]setting{
+	return slices.Concat([]setting{
 		{
 			key: "identity", to: &n.identity, required: true, advice: "name the file that 'mixnet init node' made",
 			about: "File with the private key that the mix is known by: Ed25519, PEM (PKCS #8), readable by its owner alone.\nBack it up: who has it can pose as this mix. Its folder is this mix's alone and holds nothing else that runs.",
@@ -176,12 +179,12 @@ func (n *nodeSettings) list() []setting {
 			key: "services.echo", to: &n.echo, advice: "give true or false",
 			about: "Whether this mix sends messages to \"echo\" back, by which clients measure the network.",
 		},
-
+	}, n.exit.list(), []setting{
 		{
 			key: "operator.listen", to: &n.operator, advice: `give a loopback address like "127.0.0.1:9090" and reach it through ssh or a proxy, or "" for none`,
 			about: "Where the operator of this machine finds a page that shows how the mix is, /metrics (Prometheus), /healthz and\n/stats: host:port on loopback, or \"\" for none. 'mixnet status' reads it. It is served without a password.",
 		},
-	}, n.log.list()...)
+	}, n.log.list())
 }
 
 // loadNode reads and checks a node's configuration file. The error is a *configError.
@@ -198,14 +201,8 @@ func loadNode(file string) (*loadedNode, error) {
 	}
 	c.check("listen", n.listen, checkListen)
 	c.check("operator.listen", n.operator, checkOperator)
-	for _, url := range n.directory.urls {
-		if err := checkURL(url); err != nil && c.usable("directory.urls") {
-			c.refuse("directory.urls", err.Error())
-		}
-	}
-	if _, err := parsePublicKey(n.directory.key); err != nil && c.usable("directory.key") {
-		c.refuse("directory.key", err.Error())
-	}
+	n.directory.check(c)
+	n.exit.check(c)
 	n.log.check(c)
 	if n.drain < 0 {
 		c.refuse("drain", "is negative")
@@ -215,6 +212,7 @@ func loadNode(file string) (*loadedNode, error) {
 	}
 	if !c.broken {
 		c.validate(func() error { return loaded.try(anyNetwork) })
+		c.validate(n.exit.try)
 	}
 	return loaded, c.err()
 }
@@ -249,11 +247,10 @@ func (l *loadedNode) try(network directory.Network) error {
 // config returns what the node is made of, less what listens and logs.
 func (l *loadedNode) config(network directory.Network) node.Config {
 	n, standard := l.settings, newNodeSettings()
-	key, _ := parsePublicKey(n.directory.key)
 	cfg := node.Config{
 		Identity:  l.identity,
 		Network:   network,
-		Directory: &directory.Client{URLs: n.directory.urls, Key: key},
+		Directory: n.directory.client(),
 		Address:   n.address,
 		Handlers:  make(map[string]node.Handler),
 		Mix: mix.Config{

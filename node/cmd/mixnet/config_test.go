@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"sphinxmix.example/client/exit"
 	"sphinxmix.example/node/directory"
 )
 
@@ -143,6 +145,20 @@ func TestEveryErrorOfANodesConfigurationHasALineAndARemedy(t *testing.T) {
 		{"operator's page by name", "", "[operator]\nlisten = \"mix.example.org:9090\"\n", []wrong{{":8: operator.listen: ", "other machines can reach", "127.0.0.1:9090"}}},
 		{"operator's page in a zone", "", "[operator]\nlisten = \"[::1%lo]:9090\"\n", []wrong{{":8: operator.listen: ", "other machines can reach", "127.0.0.1:9090"}}},
 		{"operator's page at a port that cannot be", "", "[operator]\nlisten = \"localhost:99999\"\n", []wrong{{":8: operator.listen: ", "no port", "127.0.0.1:9090"}}},
+		{"exit's addresses", "", "[exit]\nallow = [\"10.0.0.0/33\"]\ndeny = [\"here\"]\n", []wrong{{":8: exit.allow: ", "10.0.0.0/33", "192.168.7.0/24"}, {":9: exit.deny: ", "here", "198.51.100.7"}}},
+		{"exit's IPv4 address as IPv6", "", "[exit]\ndeny = [\"::ffff:192.0.2.1\"]\n", []wrong{{":8: exit.deny: ", "::ffff:192.0.2.1", "198.51.100.7"}}},
+		{"exit's ports", "", "[exit]\nports = [\"80\", \"443-80\"]\n", []wrong{{":8: exit.ports: ", "443-80", "8000-8999"}}},
+		{"exit's port by number", "", "[exit]\nports = [80]\n", []wrong{{":8: exit.ports: ", "list of texts", "8000-8999"}}},
+		{"exit's port 0", "", "[exit]\nports = [\"0\"]\n", []wrong{{":8: exit.ports: ", "\"0\"", "8000-8999"}}},
+		{"exit's resolver by name", "", "[exit]\nenabled = true\nresolver = \"dns.example.org\"\n", []wrong{{":9: exit.resolver: ", "dns.example.org", "192.0.2.53:53"}}},
+		{"exit without room", "", "[exit]\nsessions = 0\nstreams = 0\nstreams_per_session = 0\nmemory = 0\n", []wrong{
+			{":8: exit.sessions: ", "is 0", "sessions"},
+			{":9: exit.streams: ", "is 0", "connections"},
+			{":10: exit.streams_per_session: ", "is 0", "connections"},
+			{":11: exit.memory: ", "is 0", "MiB"},
+		}},
+		{"exit with less than no room", "", "[exit]\nenabled = true\nsessions = -1\nmemory = -1\n", []wrong{{":9: exit.sessions: ", "negative", "sessions"}, {":10: exit.memory: ", "negative", "MiB"}}},
+		{"exit without patience", "", "[exit]\nenabled = true\ndial_timeout = \"0s\"\nidle_timeout = \"-1s\"\n", []wrong{{":9: exit.dial_timeout: ", "is 0", "duration"}, {":10: exit.idle_timeout: ", "negative", "duration"}}},
 		{"log level", "", "[log]\nlevel = \"loud\"\n", []wrong{{":8: log.level: ", "loud", "debug, info, warn, error"}}},
 		{"log format", "", "[log]\nformat = \"xml\"\n", []wrong{{":8: log.format: ", "xml", "text, json"}}},
 
@@ -251,6 +267,7 @@ func TestTemplatesHaveEverySetting(t *testing.T) {
 	for name, text := range map[string][]byte{
 		"node":      template(nodeHeader, newNodeSettings().list(), newNodeSettings().list()),
 		"directory": template(directoryHeader, newServerSettings().list(), newServerSettings().list()),
+		"proxy":     template(proxyHeader, newProxySettings().list(), newProxySettings().list()),
 	} {
 		for line := range strings.Lines(string(text)) {
 			if line = strings.TrimSuffix(line, "\n"); strings.HasPrefix(line, "# ") {
@@ -279,6 +296,13 @@ func TestTemplatesHaveEverySetting(t *testing.T) {
 			bare, err := loadDirectory(writeConfig(t, goodDirectory))
 			require.NoError(t, err)
 			require.Equal(t, bare.settings, set.settings)
+		case "proxy":
+			set, err := loadProxy(file)
+			require.NoError(t, err)
+			require.Len(t, set.file.lines, len(set.file.settings), "every setting is there")
+			bare, err := loadProxy(writeConfig(t, goodProxy))
+			require.NoError(t, err)
+			require.Equal(t, bare.settings, set.settings)
 		}
 	}
 }
@@ -305,7 +329,7 @@ func TestSettingsReachTheNode(t *testing.T) {
 	}
 	for i := range bare.file.settings {
 		key := bare.file.settings[i].key
-		if own[key] {
+		if own[key] || bare.file.settings[i].section() == "exit" {
 			continue
 		}
 		require.Contains(t, changed, key)
@@ -332,6 +356,38 @@ func TestSettingsReachTheNode(t *testing.T) {
 			}
 			require.False(t, reflect.DeepEqual(before, after), "%s changes nothing", key)
 		})
+	}
+}
+
+// TestSettingsReachTheExit: each setting of the file changes what runs, and the welcome page is there whatever is set.
+func TestSettingsReachTheExit(t *testing.T) {
+	made := func(text string) exit.Config {
+		loaded, err := loadNode(writeConfig(t, goodNode+text))
+		require.NoError(t, err)
+		cfg := loaded.settings.exit.config(anyNetwork.Params, directory.NodeID{})
+		require.Contains(t, cfg.Sites, welcomeHost)
+		cfg.Sites = nil // functions are never equal
+		return cfg
+	}
+	before := made("")
+	require.Equal(t, exit.Policy{}, before.Policy, "public addresses alone")
+	for _, s := range newNodeSettings().exit.list() {
+		changed, known := map[string]string{
+			"exit.allow": `["192.168.7.0/24"]`, "exit.deny": `["192.168.7.1"]`, "exit.ports": `["80", "8000-8999"]`, "exit.resolver": `"192.0.2.53:53"`,
+			"exit.sessions": "3", "exit.streams": "3", "exit.streams_per_session": "3", "exit.memory": "3", "exit.dial_timeout": `"3s"`, "exit.idle_timeout": `"3s"`,
+		}[s.key]
+		if s.key == "exit.enabled" {
+			continue
+		}
+		require.True(t, known, s.key)
+		require.NotEqual(t, before, made("[exit]\n"+s.name()+" = "+changed+"\n"), "%s changes nothing", s.key)
+	}
+	policy := made("[exit]\nallow = [\"192.168.7.0/24\", \"::1\"]\ndeny = [\"192.168.7.1\"]\nports = [\"80\", \"8000-8999\"]\n").Policy
+	for address, allowed := range map[string]bool{
+		"192.168.7.2:80": true, "192.168.7.2:8500": true, "[::1]:80": true, "192.168.7.1:80": false, "192.168.8.2:80": false,
+		"192.168.7.2:443": false, "1.1.1.1:80": true, "[::2]:80": false,
+	} {
+		require.Equal(t, allowed, policy.Allows(netip.MustParseAddrPort(address)), address)
 	}
 }
 

@@ -18,9 +18,10 @@ func TestExamplesUseWhatThereIs(t *testing.T) {
 		file, pattern string // whose first group is what the program is called with
 		count         int    // how many there are at least
 	}{
-		{"README.md", `(?m)^    .*?\bmixnet ((?:init|node|directory|status|ping|send)\b.*)$`, 8},
+		{"README.md", `(?m)^    .*?\bmixnet ((?:init|node|directory|proxy|status|ping|send)\b.*)$`, 10},
 		{"README.md", `(?m)^    docker compose run --rm \w+ (.*)$`, 3},
 		{"mixnet-node.service", `(?m)^ExecStart=/usr/local/bin/mixnet (.*)$`, 1},
+		{"mixnet-proxy.service", `(?m)^ExecStart=/usr/local/bin/mixnet (.*)$`, 1},
 		{"mixnet-directory.service", `(?m)^ExecStart=/usr/local/bin/mixnet (.*)$`, 1},
 		{"compose.yaml", `(?m)command: \[(.*)\]$`, 2},
 		{"compose.yaml", `(?m)test: \[CMD, /mixnet, (.*)\]$`, 1},

@@ -21,16 +21,17 @@ import (
 const (
 	nodeFolder      = "mixnet-node"
 	directoryFolder = "mixnet-directory"
+	proxyFolder     = "mixnet-proxy"
 )
 
 func initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Make the configuration and the key of a node or a directory",
+		Short: "Make the configuration of a node, a directory or a proxy",
 		RunE:  listCommands,
 		Args:  cobra.ArbitraryArgs,
 	}
-	cmd.AddCommand(initNodeCommand(), initDirectoryCommand())
+	cmd.AddCommand(initNodeCommand(), initDirectoryCommand(), initProxyCommand())
 	return cmd
 }
 
@@ -45,25 +46,15 @@ Nothing that is there already is changed.`,
 	}
 	n := newNodeSettings()
 	dir := cmd.Flags().String("dir", nodeFolder, "folder to make them in")
-	cmd.Flags().StringSliceVar(&n.directory.urls, "directory", nil, "URL of the network's directory; once for each of its servers")
-	cmd.Flags().StringVar(&n.directory.key, "key", "", "public key of the directory, hexadecimal")
+	n.directory.addFlags(cmd)
 	cmd.Flags().StringVar(&n.address, "address", "", "host:port that others reach this mix by")
 	cmd.Flags().StringVar(&n.listen, "listen", "", "host:port to listen at (default the port of --address, on every address of this machine unless that is a loopback one)")
 	cmd.Flags().StringVar(&n.operator, "operator", n.operator, "host:port of the operator's page, on loopback; \"\" for none")
+	cmd.Flags().BoolVar(&n.exit.enabled, "exit", false, "make it an exit, which connects to hosts that run nothing of this network, for whoever asks")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var missing []string
-		for _, url := range n.directory.urls {
-			if err := checkURL(url); err != nil {
-				return fmt.Errorf("--directory %w", err)
-			}
-		}
-		if len(n.directory.urls) == 0 {
-			missing = append(missing, "directory.urls")
-		}
-		if n.directory.key == "" {
-			missing = append(missing, "directory.key")
-		} else if _, err := parsePublicKey(n.directory.key); err != nil {
-			return fmt.Errorf("--key %w: copy it from where 'mixnet init directory' printed it", err)
+		missing, err := n.directory.checkFlags()
+		if err != nil {
+			return err
 		}
 		if n.address == "" {
 			missing = append(missing, "address")
@@ -76,14 +67,44 @@ Nothing that is there already is changed.`,
 			return err
 		}
 		out := cmd.OutOrStdout()
-		fmt.Fprintf(out, "Made %s and the key %s of node %s.\n\nNext:\n", made.config, made.key, directory.NodeIDOf(made.public))
-		if len(missing) > 0 {
-			fmt.Fprintf(out, "  write %s into %s\n", strings.Join(missing, " and "), made.config)
-		}
-		fmt.Fprintf(out, "  mixnet node --config %s --check\n  mixnet node --config %s\n", made.config, made.config)
+		fmt.Fprintf(out, "Made %s and the key %s of node %s.\n", made.config, made.key, directory.NodeIDOf(made.public))
+		printNext(out, "node", made, missing)
 		return nil
 	}
 	return cmd
+}
+
+// addFlags adds the flags by which init is told of a network's directory.
+func (d *directorySettings) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&d.urls, "directory", nil, "URL of the network's directory; once for each of its servers")
+	cmd.Flags().StringVar(&d.key, "key", "", "public key of the directory, hexadecimal")
+}
+
+// checkFlags returns which of these settings init was not told.
+func (d *directorySettings) checkFlags() (missing []string, err error) {
+	for _, url := range d.urls {
+		if err := checkURL(url); err != nil {
+			return nil, fmt.Errorf("--directory %w", err)
+		}
+	}
+	if len(d.urls) == 0 {
+		missing = append(missing, "directory.urls")
+	}
+	if d.key == "" {
+		missing = append(missing, "directory.key")
+	} else if _, err := parsePublicKey(d.key); err != nil {
+		return nil, fmt.Errorf("--key %w: copy it from where 'mixnet init directory' printed it", err)
+	}
+	return missing, nil
+}
+
+// printNext says how to go on from a configuration in which settings may be missing.
+func printNext(out io.Writer, role string, made *madeFolder, missing []string) {
+	fmt.Fprint(out, "\nNext:\n")
+	if len(missing) > 0 {
+		fmt.Fprintf(out, "  write %s into %s\n", strings.Join(missing, " and "), made.config)
+	}
+	fmt.Fprintf(out, "  mixnet %s --config %s --check\n  mixnet %s --config %s\n", role, made.config, role, made.config)
 }
 
 // checkAddresses checks the addresses that a new mix is given, as a run of it would, and puts in a listen that is missing.
@@ -107,6 +128,39 @@ func (n *nodeSettings) checkAddresses() error {
 		return fmt.Errorf("--operator %w", err)
 	}
 	return nil
+}
+
+func initProxyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "proxy",
+		Short: "Make the configuration of a proxy",
+		Long: `Make a folder with proxy.toml, which has every setting with its default and a comment. Nothing that is there already is
+changed.`,
+		Example: "  mixnet init proxy --directory http://directory.example.org:8080 --key 1f…9c",
+		Args:    noArguments,
+	}
+	p := newProxySettings()
+	dir := cmd.Flags().String("dir", proxyFolder, "folder to make it in")
+	p.directory.addFlags(cmd)
+	cmd.Flags().StringVar(&p.listen, "listen", p.listen, "host:port where programs connect, on loopback")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		missing, err := p.directory.checkFlags()
+		if err != nil {
+			return err
+		}
+		if err := checkProxyListen(p.listen, false); err != nil {
+			return fmt.Errorf("--listen %w", err)
+		}
+		made, err := makeFolder(*dir, "proxy.toml", "", template(proxyHeader, p.list(), newProxySettings().list()))
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		fmt.Fprintf(out, "Made %s.\n", made.config)
+		printNext(out, "proxy", made, missing)
+		return nil
+	}
+	return cmd
 }
 
 func initDirectoryCommand() *cobra.Command {
@@ -174,20 +228,25 @@ type madeFolder struct {
 	public      ed25519.PublicKey
 }
 
-// makeFolder makes a folder with a configuration and a key, of which neither may be there.
+// makeFolder makes a folder with a configuration and a key, of which neither may be there; no key where its name is empty.
 func makeFolder(dir, config, key string, content []byte) (*madeFolder, error) {
-	made := &madeFolder{config: filepath.Join(dir, config), key: filepath.Join(dir, key)}
-	for _, file := range []string{made.config, made.key} {
+	made := &madeFolder{config: filepath.Join(dir, config)}
+	files := []string{made.config}
+	if key != "" {
+		made.key = filepath.Join(dir, key)
+		files = append(files, made.key)
+	}
+	for _, file := range files {
 		if _, err := os.Lstat(file); err == nil {
 			return nil, fmt.Errorf("%s is there already, and stays as it is: name another folder with --dir, or move the file away", file)
 		}
 	}
 	err := os.MkdirAll(dir, 0o700)
-	if err == nil {
+	if err == nil && key != "" {
 		made.public, err = createKey(made.key)
 	}
 	if err == nil {
-		if err = createWhole(made.config, content, 0o600); err != nil {
+		if err = createWhole(made.config, content, 0o600); err != nil && key != "" {
 			err = errors.Join(err, os.Remove(made.key))
 		}
 	}

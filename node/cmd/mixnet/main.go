@@ -85,7 +85,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
 	})
-	root.AddCommand(upCommand(), initCommand(), nodeCommand(), directoryCommand(), statusCommand(), sendCommand(), pingCommand(), vectorsCommand())
+	root.AddCommand(upCommand(), initCommand(), nodeCommand(), directoryCommand(), proxyCommand(), statusCommand(), sendCommand(), pingCommand(), vectorsCommand())
 	return root
 }
 

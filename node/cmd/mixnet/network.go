@@ -49,15 +49,21 @@ type access struct {
 	via  []string
 }
 
-// accessFlags adds the flags of a client's command.
-func accessFlags(cmd *cobra.Command) *access {
+// networkFlags adds the flags by which a client's command finds its network.
+func networkFlags(cmd *cobra.Command) *access {
 	a := new(access)
 	cmd.Flags().StringSliceVar(&a.urls, "directory", nil, "URL of the network's directory, in place of --network; once for each of its servers")
 	cmd.Flags().StringVar(&a.key, "key", "", "public key of that directory, hexadecimal")
 	cmd.Flags().IntVar(&a.hops, "hops", client.MinHops, "mixes on each path")
-	cmd.Flags().StringSliceVar(&a.via, "via", nil, "ids of the mixes on the way there, from the gateway to the last hop, in place of random ones")
 	a.file = networkFlag(cmd)
 	cmd.MarkFlagsMutuallyExclusive("network", "directory")
+	return a
+}
+
+// accessFlags adds those, and the one that fixes a path.
+func accessFlags(cmd *cobra.Command) *access {
+	a := networkFlags(cmd)
+	cmd.Flags().StringSliceVar(&a.via, "via", nil, "ids of the mixes on the way there, from the gateway to the last hop, in place of random ones")
 	return a
 }
 

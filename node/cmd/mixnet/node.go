@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,8 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"sphinxmix.example/client/exit"
+	"sphinxmix.example/client/stream"
 	"sphinxmix.example/node"
 	"sphinxmix.example/node/directory"
 )
@@ -42,16 +46,21 @@ func runConfigured[C configured](cmd *cobra.Command, standard string, load func(
 	config := cmd.Flags().String("config", standard, "configuration file")
 	check := cmd.Flags().Bool("check", false, "check the configuration, say what is wrong with it, and run nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		loaded, err := load(*config)
-		if err != nil {
-			return err
-		}
-		if *check {
-			fmt.Fprintln(cmd.OutOrStdout(), "ok")
-			return nil
-		}
-		return loaded.run(cmd.Context(), loaded.logging().logger(cmd.ErrOrStderr()))
+		return runFile(cmd, *config, *check, load)
 	}
+}
+
+// runFile runs what a configuration file describes, or checks the file alone.
+func runFile[C configured](cmd *cobra.Command, file string, check bool, load func(file string) (C, error)) error {
+	loaded, err := load(file)
+	if err != nil {
+		return err
+	}
+	if check {
+		fmt.Fprintln(cmd.OutOrStdout(), "ok")
+		return nil
+	}
+	return loaded.run(cmd.Context(), loaded.logging().logger(cmd.ErrOrStderr()))
 }
 
 func (l *loadedNode) logging() *logSettings { return &l.settings.log }
@@ -74,7 +83,11 @@ func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
 		if err != nil {
 			return l.file.because("operator.listen", inUse(err))
 		}
-		server := node.OperatorServer(mix.stats, log)
+		var further []prometheus.Collector
+		if l.settings.exit.enabled {
+			further = append(further, newExitMetrics(mix.exitStats))
+		}
+		server := node.OperatorServer(mix.stats, log, further...)
 		defer server.Close()
 		go server.Serve(operator) // until Close
 		log.Info("the operator's page is open", "url", "http://"+operator.Addr().String())
@@ -90,6 +103,15 @@ func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
 	}
 	cfg = l.config(network)
 	cfg.Listener, cfg.Log = listener, log
+	if l.settings.exit.enabled {
+		e, err := l.startExit(network, log)
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		mix.exit.Store(e)
+		cfg.Handlers[stream.Service] = e
+	}
 	n, err := node.New(cfg)
 	if err != nil {
 		if cfg.KeyDir != "" {
@@ -106,6 +128,7 @@ func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
 type operated struct {
 	address string
 	node    atomic.Pointer[node.Node]
+	exit    atomic.Pointer[exit.TCP]
 }
 
 func (o *operated) stats() node.Stats {
@@ -113,6 +136,25 @@ func (o *operated) stats() node.Stats {
 		return n.Stats()
 	}
 	return node.Stats{Address: o.address, Version: version(), State: node.Starting, Now: time.Now()}
+}
+
+// exitStats returns those of the mix's exit, or none before that runs.
+func (o *operated) exitStats() exit.Stats {
+	if e := o.exit.Load(); e != nil {
+		return e.Stats()
+	}
+	return exit.Stats{}
+}
+
+// startExit makes the exit that the configuration describes.
+func (l *loadedNode) startExit(network directory.Network, log *slog.Logger) (*exit.TCP, error) {
+	cfg := l.settings.exit.config(network.Params, directory.NodeIDOf(l.identity.Public().(ed25519.PublicKey)))
+	cfg.Log = log
+	e, err := exit.NewTCP(cfg)
+	if err != nil {
+		return nil, l.file.because("exit.enabled", err)
+	}
+	return e, nil
 }
 
 // awaitNetwork returns what the directory says of the network, which it asks until it answers. The error is ctx's.

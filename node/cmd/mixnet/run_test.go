@@ -273,7 +273,7 @@ func TestInitDirectoryPrintsWhereItListens(t *testing.T) {
 
 // TestMixesOfUpSayTheirVersion, as those of a configuration do.
 func TestMixesOfUpSayTheirVersion(t *testing.T) {
-	local, err := listenLocal(4, 0)
+	local, err := listenLocal(4, 0, nil)
 	require.NoError(t, err)
 	defer local.close()
 	for _, n := range local.nodes {

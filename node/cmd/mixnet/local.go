@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"sphinxmix.example/client/exit"
+	"sphinxmix.example/client/stream"
+	"sphinxmix.example/node"
+	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/mix"
+	"sphinxmix.example/sphinx"
+)
+
+// What a network on one machine is like: packets wait long enough to be mixed when there are others, and not so long that
+// a lone user notices.
+var (
+	localNet      = directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 2048}, Epoch: time.Hour}
+	localBatch    = 8
+	localDeadline = 30 * time.Millisecond
+)
+
+const localRefresh = 200 * time.Millisecond
+
+// localNetwork is a directory and mixes in one process.
+type localNetwork struct {
+	directory *directory.Client // as everyone in this network would use it
+	server    *http.Server
+	listener  net.Listener // of the directory
+	nodes     []*node.Node
+	listeners []net.Listener // of the nodes, which close them when they run
+	operator  net.Listener   // of the operator's page of the first node
+	page      *http.Server   // that
+	exits     []*exit.TCP    // of the first nodes
+	journeys  *journeys      // to the page that these serve
+}
+
+// exitsAmong is how many of so many mixes are exits: half of them, so that a client whose gateway is one has others.
+func exitsAmong(nodes int) int { return nodes / 2 }
+
+// listenLocal takes the ports and makes the nodes, all from port on, or on any ports if it is 0. Its exits connect to
+// public addresses and to those of allow.
+func listenLocal(nodes, port int, allow []netip.Prefix) (_ *localNetwork, err error) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := directory.NewServer(directory.ServerConfig{Key: private, Network: localNet})
+	if err != nil {
+		return nil, err
+	}
+	l := &localNetwork{server: newWebServer(handler), journeys: newJourneys()}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	if l.listener, err = listen(port); err != nil {
+		return nil, err
+	}
+	l.directory = &directory.Client{URLs: []string{"http://" + l.listener.Addr().String()}, Key: public}
+	for i := range nodes {
+		at := 0
+		if port != 0 {
+			at = port + 1 + i
+		}
+		listener, err := listen(at)
+		if err != nil {
+			return nil, err
+		}
+		l.listeners = append(l.listeners, listener)
+		if err := l.addNode(listener, i < exitsAmong(nodes), allow); err != nil {
+			return nil, err
+		}
+	}
+	at := 0
+	if port != 0 {
+		at = port + 1 + nodes
+	}
+	if l.operator, err = listen(at); err != nil {
+		return nil, err
+	}
+	l.page = node.OperatorServer(l.nodes[0].Stats, nil, newExitMetrics(l.exits[0].Stats))
+	return l, nil
+}
+
+// addNode makes a node, which is an exit or is not.
+func (l *localNetwork) addNode(listener net.Listener, exits bool, allow []netip.Prefix) error {
+	public, identity, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	handlers := map[string]node.Handler{"echo": exit.NewEcho(localNet.Params)}
+	if exits {
+		page := &welcome{exit: directory.NodeIDOf(public), mix: l.mixAt, journeys: l.journeys}
+		e, err := exit.NewTCP(exit.Config{
+			Params: localNet.Params,
+			Policy: exit.Policy{Allow: allow},
+			Sites:  page.sites(),
+		})
+		if err != nil {
+			return err
+		}
+		l.exits = append(l.exits, e)
+		handlers[stream.Service] = e
+	}
+	n, err := node.New(node.Config{
+		Identity:  identity,
+		Network:   localNet,
+		Directory: &directory.Client{URLs: l.directory.URLs, Key: l.directory.Key},
+		Listener:  listener,
+		Handlers:  handlers,
+		Mix:       mix.Config{Size: localBatch, Interval: localDeadline},
+		Refresh:   localRefresh,
+		Version:   version(),
+
+		MaxLinksPerAddress: 1024, // everybody is at one address here
+	})
+	if err != nil {
+		return err
+	}
+	l.nodes = append(l.nodes, n)
+	return nil
+}
+
+func listen(port int) (net.Listener, error) {
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, fmt.Errorf("port %d of this machine cannot be used (%w): choose others with --port, or any free ones with --port 0", port, err)
+	}
+	return listener, nil
+}
+
+// close gives back what a network has that never ran.
+func (l *localNetwork) close() {
+	for _, listener := range append(l.listeners, l.listener, l.operator) {
+		if listener != nil {
+			listener.Close()
+		}
+	}
+	l.closeExits()
+}
+
+func (l *localNetwork) closeExits() {
+	for _, e := range l.exits {
+		e.Close()
+	}
+}
+
+// run serves until ctx ends or a part fails, and returns once all parts have ended.
+func (l *localNetwork) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := l.server.Serve(directory.Limit(l.listener)); !errors.Is(err, http.ErrServerClosed) {
+			cancel(fmt.Errorf("directory: %w", err))
+		}
+	})
+	running.Go(func() {
+		if err := l.page.Serve(l.operator); !errors.Is(err, http.ErrServerClosed) {
+			cancel(fmt.Errorf("operator's page: %w", err))
+		}
+	})
+	for _, n := range l.nodes {
+		running.Go(func() {
+			if err := n.Run(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	<-ctx.Done()
+	l.closeExits()
+	l.server.Close()
+	l.page.Close()
+	running.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// ready waits until every mix knows every other.
+func (l *localNetwork) ready(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		known := 0
+		for _, n := range l.nodes {
+			if view := n.View(); view != nil && len(view.Nodes) == len(l.nodes) {
+				known++
+			}
+		}
+		if known == len(l.nodes) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("only %d of %d mixes were ready after %v: is this machine very busy? Try again, or fewer with --nodes", known, len(l.nodes), limit)
+		}
+	}
+}
+
+// mixAt returns what a mix is called here, and where it is.
+func (l *localNetwork) mixAt(id directory.NodeID) mixAt {
+	i := slices.IndexFunc(l.nodes, func(n *node.Node) bool { return n.ID() == id })
+	if i < 0 {
+		return mixAt{Name: "a mix", ID: id.String()} // started by somebody else
+	}
+	return mixAt{fmt.Sprintf("mix %d", i+1), id.String(), l.listeners[i].Addr().String()}
+}
