@@ -73,6 +73,7 @@ func command() *cobra.Command {
 		Example: `  mixnet up                    run a network on this machine, and see a message go through it
   mixnet send hello            in another terminal: send a message through it
   mixnet ping                  measure round trips
+  mixnet proxy                 let programs through a network that runs already
   mixnet init directory        make the configuration of a network's directory; 'mixnet init node' that of a mix
   mixnet vectors check F.json  check the packet format against test vectors`,
 		Version:       version(),

@@ -258,6 +258,19 @@ func TestInitOfSeveralMixesOnOneMachine(t *testing.T) {
 	require.Regexp(t, `(?m)^listen = ""$`, string(text), "no operator's page")
 }
 
+// TestInitMakesAnExit of a mix where it is told so, and never else.
+func TestInitMakesAnExit(t *testing.T) {
+	for _, exits := range []bool{false, true} {
+		config := filepath.Join(t.TempDir(), "made", "node.toml")
+		_, err := run(t, "", "init", "node", "--dir", filepath.Dir(config), "--address", "127.0.0.1:7003", "--directory", "http://127.0.0.1:8080",
+			"--key", strings.Repeat("2e", 32), fmt.Sprintf("--exit=%v", exits))
+		require.NoError(t, err)
+		loaded, err := loadNode(config)
+		require.NoError(t, err)
+		require.Equal(t, exits, loaded.settings.exit.enabled)
+	}
+}
+
 // TestInitDirectoryPrintsWhereItListens, or HOST where that is on every address.
 func TestInitDirectoryPrintsWhereItListens(t *testing.T) {
 	for listen, url := range map[string]string{
