@@ -9,7 +9,8 @@ import (
 	"sphinxmix.example/client/exit"
 )
 
-// exitMetrics shows what an exit does to Prometheus, beside the metrics of its mix. All labels have closed sets of values.
+// exitMetrics shows to Prometheus what an exit does, beside the metrics of its mix. All labels have closed sets of
+// values.
 type exitMetrics struct {
 	stats func() exit.Stats
 

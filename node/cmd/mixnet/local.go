@@ -20,8 +20,8 @@ import (
 	"sphinxmix.example/sphinx"
 )
 
-// What a network on one machine is like: packets wait long enough to be mixed when there are others, and not so long that
-// a lone user notices.
+// What a network on one machine is like: packets wait long enough to be mixed when there are others, and not so long
+// that a lone user notices.
 var (
 	localNet      = directory.Network{Params: sphinx.Params{MaxHops: 5, PayloadSize: 2048}, Epoch: time.Hour}
 	localBatch    = 8

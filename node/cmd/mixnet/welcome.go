@@ -92,8 +92,9 @@ func (c *oneConn) Close() error {
 	return c.Conn.Close()
 }
 
-// journeys are those that the client of this process has made to the welcome page. The page cannot know them: so that the
-// picture is of the very connection that asks for it, the client begins that with a number under which its journey is kept.
+// journeys are those that the client of this process has made to the welcome page. The page cannot know them: so that
+// the picture is of the very connection that asks for it, the client begins that with a number, under which its journey
+// is kept.
 type journeys struct {
 	turn chan struct{} // holds one while a connection to the page is being made
 
