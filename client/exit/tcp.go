@@ -3,6 +3,8 @@ package exit
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -169,7 +171,10 @@ func (t *TCP) Handle(ctx context.Context, message []byte, send func(first sphinx
 
 // newStream returns the exit's end of a session.
 func (t *TCP) newStream(id uint64, now time.Time) *stream.Session {
+	var first [4]byte
+	rand.Read(first[:])
 	return stream.New(stream.Config{
+		First:      binary.BigEndian.Uint32(first[:]) >> 1,
 		Room:       t.room,
 		SURBSize:   t.cfg.Params.SURBSize(),
 		MaxStreams: t.cfg.MaxStreamsPerSession,

@@ -8,7 +8,7 @@
 // # Cells
 //
 // Each cell has the session's id and a number of its own, that is never used again: what a lost cell carried goes in a
-// new one. Its data are, with big-endian numbers,
+// new one. Clients count from 0, and exits from a number that they draw for each session. Its data are, with big-endian numbers,
 //
 //	flags(1) ‖ least(4) ‖ [acknowledgement] ‖ [generation(4)] ‖ [timeout(4)] ‖ frames
 //

@@ -54,7 +54,7 @@ func (s *Session) Receive(now time.Time, c cell.Cell) error {
 		return nil // as if it had been lost
 	}
 	// Had a cell before it been lost, the acknowledgement in this one might be an old story.
-	prompt := number == 0 || s.seen.has(number-1) || gap <= max(s.trips.average/4, mostAckTime)
+	prompt := len(s.seen) == 0 && c.Sequence == h.least || number > 0 && s.seen.has(number-1) || gap <= max(s.trips.average/4, mostAckTime)
 	s.note(number, uint64(h.least))
 	s.trips.backoff = 0
 	if s.cfg.Client {

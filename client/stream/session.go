@@ -17,6 +17,10 @@ type Config struct {
 	Room     int  // bytes of SURBs and data in a cell that this end sends; at least MinRoom
 	SURBSize int  // in bytes
 
+	// First is the number of this end's first cell: 0 at a client. An exit draws it below 1<<31 for each session. As clients
+	// acknowledge it in all cells after their first, cells that were held back until the session was over and forgotten do
+	// nothing in another one of the same id, which the first of them would begin.
+	First uint32
 	// Timeout is how long a round trip takes at most, as far as a client knows beforehand; the exit takes the client's word.
 	Timeout time.Duration
 	// Patience is how long a client with streams waits for any word of the exit before it gives the session up; 2 min if 0.
@@ -135,6 +139,7 @@ func New(cfg Config, id uint64, now time.Time) *Session {
 		wake:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
 		incoming: make(chan struct{}, 1),
+		next:     cfg.First,
 		trips:    trips{first: cfg.Timeout},
 		pace:     newPace(),
 		heard:    now,
