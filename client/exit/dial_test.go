@@ -21,7 +21,7 @@ import (
 // loopback is the policy of tests that connect to this machine.
 var loopback = exit.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
 
-func soon(t testing.TB) context.Context {
+func soon(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx

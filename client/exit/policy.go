@@ -14,6 +14,8 @@ import (
 // shared networks, links, benchmarks, documentation and more. Multicast is none, nor is any IPv6 address outside 2000::/3,
 // which is all that is given out (RFC 3513 §4). IPv6 addresses that stand for IPv4 ones are judged as those where routers
 // honour them (IPv4-mapped, and NAT64 at 64:ff9b::/96), and else not public (IPv4-compatible, 6to4, Teredo).
+//
+// Nor does an exit connect to an address of its own machine that Allow does not have, be it public or not.
 type Policy struct {
 	// Allow are addresses that may be connected to although they are not public: an operator's own network.
 	Allow []netip.Prefix

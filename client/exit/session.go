@@ -12,11 +12,9 @@ import (
 	"sphinxmix.example/sphinx"
 )
 
-// How long a session lives that nothing is heard of. A client with streams is heard every minute.
-const (
-	silence     = 5 * time.Minute  // with streams
-	idleSession = 10 * time.Minute // without
-)
+// silence is how long a session lives that nothing is heard of. A client with streams is heard every minute, and one
+// without them for a minute has no use for its session.
+const silence = 5 * time.Minute
 
 // What a session and a stream take of the exit's memory beside what they hold, in bytes: tables, stacks, copying buffers.
 const (
@@ -167,11 +165,11 @@ func (t *TCP) outlived(ctx context.Context, s *session, now time.Time) (until ti
 	err := s.stream.Err()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	patience, why := idleSession, endedIdle
+	why := endedIdle
 	if s.streams > 0 {
-		patience, why = silence, endedSilent
+		why = endedSilent
 	}
-	until = s.heard.Add(patience)
+	until = s.heard.Add(silence)
 	switch {
 	case errors.Is(err, stream.ErrUnknown):
 		why = endedByClient
@@ -226,7 +224,7 @@ func (t *TCP) account(s *session, now time.Time) {
 // bytes: first those that fill their buffers and let nothing move, and not one that carries much. It is called with mu
 // held, and there is a session.
 func (t *TCP) slowest(now time.Time) (slowest *session) {
-	const slow = 64 << 10 // bytes a second that nobody is blamed for not reaching
+	const slow = 16 << 10 // bytes a second that nobody is blamed for not reaching
 	longest := math.Inf(-1)
 	for _, s := range t.sessions {
 		if turn := float64(s.held) / (s.carries(now) + slow); turn > longest {

@@ -16,7 +16,7 @@ import (
 
 // newHost serves each connection to a port of this machine, whose address it returns. What serve returns is given to what
 // the test receives from.
-func newHost(t testing.TB, serve func(conn *net.TCPConn) error) (address string, served <-chan error) {
+func newHost(t *testing.T, serve func(conn *net.TCPConn) error) (address string, served <-chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -162,39 +162,3 @@ func refusing(t *testing.T) string {
 	defer listener.Close()
 	return listener.Addr().String()
 }
-
-// BenchmarkStreams is what one machine does for one stream: the exit's part, and that of the client and of the one mix
-// between them, of which each packet is opened and made.
-func BenchmarkStreams(b *testing.B) {
-	for _, direction := range []string{"down", "up"} {
-		b.Run("direction="+direction, func(b *testing.B) {
-			n := newBareNetwork(b, weather{}, exit.Config{Policy: loopback})
-			address, _ := newHost(b, func(conn *net.TCPConn) error {
-				if direction == "up" {
-					_, err := io.Copy(io.Discard, conn)
-					return err
-				}
-				_, err := io.Copy(conn, zeros{})
-				return err
-			})
-			conn, err := n.newClient(1).session.Dial(b.Context(), address)
-			require.NoError(b, err)
-			buf := make([]byte, 1<<20)
-			b.SetBytes(int64(len(buf)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if direction == "up" {
-					_, err = conn.Write(buf)
-				} else {
-					_, err = io.ReadFull(conn, buf)
-				}
-				require.NoError(b, err)
-			}
-			conn.Reset(stream.Aborted)
-		})
-	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }

@@ -24,8 +24,9 @@ type Config struct {
 	Policy   Policy // where it connects to
 	Resolver string // the IP address and port of the DNS server that is asked; the system's servers if empty
 
-	// Sites are host names that the exit serves itself, whatever the port, each by a function that gets the stream as conn and
-	// may leave closing it to the exit. conn has CloseWrite. ctx ends with the session. The policy has no say in them.
+	// Sites are host names that the exit serves itself, whatever the port, each by a function that gets the stream as conn,
+	// which has CloseWrite and is closed when the function returns. ctx ends with the session, as conn does. The policy has no
+	// say in them.
 	Sites map[string]func(ctx context.Context, conn net.Conn)
 
 	MaxSessions          int   // 1024 if zero

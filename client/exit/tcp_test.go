@@ -74,7 +74,10 @@ func TestStreams(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := newNetwork(t, test.weather, exit.Config{})
 				const clients = 3
-				sizes := []int{0, 1, 1500, 100_000, 400_000}
+				sizes := []int{0, 1, 1500, 50_000, 300_000}
+				if testing.Short() {
+					sizes = sizes[:4]
+				}
 				total := 0
 				errs := make(chan error)
 				for id := range clients {

@@ -32,7 +32,7 @@ type weather struct {
 // network is a TCP service and the clients of it, with a mix network between them that is one mix and weather. Hosts are in
 // memory where a test gives them.
 type network struct {
-	t       testing.TB
+	t       *testing.T
 	tcp     *exit.TCP
 	weather weather
 	hosts   map[netip.AddrPort]func(conn net.Conn) // not changed once there are clients
@@ -98,7 +98,7 @@ func newNetwork(t *testing.T, w weather, cfg exit.Config) *network {
 }
 
 // newBareNetwork returns one whose hosts are real.
-func newBareNetwork(t testing.TB, w weather, cfg exit.Config) *network {
+func newBareNetwork(t *testing.T, w weather, cfg exit.Config) *network {
 	t.Helper()
 	cfg.Params = streaming
 	tcp, err := exit.NewTCP(cfg)
