@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"sphinxmix.example/client/cell"
 	"sphinxmix.example/client/stream"
 	"sphinxmix.example/node/directory"
 )
@@ -96,51 +95,4 @@ func checkAddress(address string) error {
 		return fmt.Errorf("client: a host's name has 1 to %d bytes", stream.MaxTarget-len(port)-1)
 	}
 	return nil
-}
-
-// Send sends a message that fits one packet to a service, as one cell without a SURB, and returns when it has left for the
-// gateway. Nobody says whether it arrives. The error wraps ErrTooLong, one of those of Request, or ctx's.
-func (c *Client) Send(ctx context.Context, m Message) error {
-	if room := c.params.MaxMessage(len(m.To)) - cell.HeaderSize; len(m.Body) > room {
-		return fmt.Errorf("%w: %d bytes, at most %d fit one packet", ErrTooLong, len(m.Body), room)
-	}
-	j := &single{message: m, done: make(chan error, 1)}
-	select {
-	case c.jobs <- j:
-	case <-ctx.Done():
-		return c.waiting(ctx)
-	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
-	}
-	select {
-	case err := <-j.done:
-		return err
-	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
-	}
-}
-
-// single is a message that is one packet, as a job.
-type single struct {
-	message Message
-	done    chan error // gets one
-}
-
-func (j *single) failed(err error) { j.done <- err }
-
-func (j *single) packet(c *Client, s *session) (outgoing, error) {
-	to, err := c.route(s, j.message.To)
-	if err != nil {
-		return outgoing{}, err
-	}
-	made := cell.Cell{Stream: randomStream(), Last: true, Data: j.message.Body}
-	packet, err := c.params.Wrap(nil, nil, to.hops(to.out), []byte(j.message.To), made.Append(nil))
-	if err != nil {
-		return outgoing{}, err
-	}
-	if j.message.Routed != nil {
-		j.message.Routed(ids(to.out), nil)
-	}
-	j.done <- nil
-	return outgoing{to.epochByte(), packet}, nil
 }

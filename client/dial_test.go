@@ -300,6 +300,33 @@ func TestSendIsOnePacket(t *testing.T) {
 	})
 }
 
+// TestSendWaitsUntilItsPacketCanLeave: with a pace that is a moment from now, and a client that is closed before has sent
+// nothing.
+func TestSendWaitsUntilItsPacketCanLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := make(chan []byte, 10)
+		n := nodetest.Start(t, nodetest.Config{
+			Node:   func(_ int, cfg *node.Config) { cfg.Handlers["box"] = box(got) },
+			Client: paced(client.Pace{Rate: 1, Constant: true}),
+		})
+		alice, bob := n.Client("alice"), n.Client("bob")
+		var way []directory.NodeID
+		start := time.Now()
+		require.NoError(t, alice.Send(soon(t), client.Message{
+			To: "box", Body: []byte("hello"), Routed: func(out, _ []directory.NodeID) { way = out },
+		}))
+		require.Positive(t, time.Since(start))
+		require.Len(t, way, 3)
+		<-got
+		ended := make(chan error, 1)
+		go func() { ended <- bob.Send(t.Context(), client.Message{To: "box", Body: []byte("hello")}) }()
+		synctest.Wait()
+		bob.Close()
+		require.ErrorIs(t, <-ended, client.ErrClosed)
+		require.Empty(t, got)
+	})
+}
+
 // box is a service that keeps messages.
 type box chan []byte
 

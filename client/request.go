@@ -3,8 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -12,7 +10,6 @@ import (
 
 	"sphinxmix.example/client/cell"
 	"sphinxmix.example/node/directory"
-	"sphinxmix.example/sphinx"
 )
 
 // MaxMessage is the length in bytes of the longest message that Request sends: 64 MiB.
@@ -21,16 +18,16 @@ const MaxMessage = 64 << 20
 // window is how many cells of one request wait for their answers at once.
 const window = 512
 
-// Message is what Request sends.
+// Message is what Request and Send send.
 type Message struct {
 	To   string // the service
 	Body []byte // at most MaxMessage bytes; not changed, and not to be changed meanwhile
 
-	// What follows may be nil, and is called by the goroutine that called Request, before that returns.
+	// What follows may be nil, and is called by the goroutine that called Request or Send, before that returns.
 
-	// Routed is told the two paths of the first cell, each time that this one is sent.
+	// Routed is told the two paths of the first cell, each time that this one is sent; back is nil for Send.
 	Routed func(out, back []directory.NodeID)
-	// Progress is told after each answer how many cells have been answered, of how many.
+	// Progress is told after each answer of a Request how many cells have been answered, of how many.
 	Progress func(done, total int)
 }
 
@@ -240,49 +237,17 @@ func (r *request) accept(events []event) (again bool) {
 	return again
 }
 
-// job is one packet to be made and sent, by whoever has a gateway.
-type job interface {
-	// packet makes it. It has no bytes where nobody wants it any more.
-	packet(c *Client, s *session) (outgoing, error)
-	// failed is told why it could not be made.
-	failed(err error)
-}
-
-// wrap makes packets for one session.
-func (c *Client) wrap(s *session) error {
-	for {
-		select {
-		case j := <-c.jobs:
-			packet, err := j.packet(c, s)
-			switch {
-			case errors.Is(err, errNoKey):
-				j.failed(errLost)
-				return err
-			case err != nil:
-				j.failed(err)
-				continue
-			case packet.bytes == nil:
-				continue
-			}
-			select {
-			case s.out <- packet:
-			case <-s.ctx.Done():
-				j.failed(errLost)
-				return nil
-			}
-		case <-s.ctx.Done():
-			return nil
-		}
-	}
-}
-
 // piece is a request's cell as a job.
 type piece struct {
 	request *request
 	attempt *attempt
 }
 
-func (j piece) failed(err error) { j.request.deliver(event{attempt: j.attempt, failed: err}) }
+func (j piece) done(err error) {
+	if err != nil {
+		j.request.deliver(event{attempt: j.attempt, failed: err})
+	}
+}
 
 // packet wraps the cell, with a SURB for its answer, along fresh paths.
 func (j piece) packet(c *Client, s *session) (outgoing, error) {
@@ -308,29 +273,4 @@ func (j piece) packet(c *Client, s *session) (outgoing, error) {
 		r.deliver(event{attempt: j.attempt, out: ids(to.out), back: ids(to.back)})
 	}
 	return outgoing{to.epochByte(), packet}, nil
-}
-
-// newSURB makes a SURB for the route's way back, as it goes into a cell.
-func (c *Client) newSURB(s *session, to route) (id sphinx.MessageID, encoded []byte, key *sphinx.ReplyKey, err error) {
-	rand.Read(id[:])
-	surb, key, err := c.params.NewSURB(nil, to.hops(to.back), s.mailbox.name, id)
-	if err != nil {
-		return id, nil, nil, err
-	}
-	encoded, err = surb.AppendBinary(make([]byte, 0, c.params.SURBSize()))
-	return id, encoded, key, err
-}
-
-func ids(path []*directory.Descriptor) []directory.NodeID {
-	ids := make([]directory.NodeID, len(path))
-	for i, node := range path {
-		ids[i] = node.ID()
-	}
-	return ids
-}
-
-func randomStream() uint64 {
-	var b [8]byte
-	rand.Read(b[:])
-	return binary.BigEndian.Uint64(b[:])
 }

@@ -185,7 +185,7 @@ type tunnelCell struct {
 	stream.Cell
 }
 
-func (j *tunnelCell) failed(err error) {
+func (j *tunnelCell) done(err error) {
 	if errors.Is(err, ErrNoService) {
 		j.tunnel.stale.Store(true)
 	}

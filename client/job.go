@@ -1,0 +1,72 @@
+package client
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+
+	"sphinxmix.example/node/directory"
+	"sphinxmix.example/sphinx"
+)
+
+// job is one packet to be made and sent, by whoever has a gateway.
+type job interface {
+	// packet makes it. It has no bytes where nobody wants it any more.
+	packet(c *Client, s *session) (outgoing, error)
+	// done is told that the packet is among those that leave next, or why there is none. It must not wait.
+	done(err error)
+}
+
+// wrap makes packets for one session.
+func (c *Client) wrap(s *session) error {
+	for {
+		select {
+		case j := <-c.jobs:
+			packet, err := j.packet(c, s)
+			switch {
+			case errors.Is(err, errNoKey):
+				j.done(errLost)
+				return err
+			case err != nil:
+				j.done(err)
+				continue
+			case packet.bytes == nil:
+				continue
+			}
+			select {
+			case s.out <- packet:
+				j.done(nil)
+			case <-s.ctx.Done():
+				j.done(errLost)
+				return nil
+			}
+		case <-s.ctx.Done():
+			return nil
+		}
+	}
+}
+
+// newSURB makes a SURB for the route's way back, as it goes into a cell.
+func (c *Client) newSURB(s *session, to route) (id sphinx.MessageID, encoded []byte, key *sphinx.ReplyKey, err error) {
+	rand.Read(id[:])
+	surb, key, err := c.params.NewSURB(nil, to.hops(to.back), s.mailbox.name, id)
+	if err != nil {
+		return id, nil, nil, err
+	}
+	encoded, err = surb.AppendBinary(make([]byte, 0, c.params.SURBSize()))
+	return id, encoded, key, err
+}
+
+func ids(path []*directory.Descriptor) []directory.NodeID {
+	ids := make([]directory.NodeID, len(path))
+	for i, node := range path {
+		ids[i] = node.ID()
+	}
+	return ids
+}
+
+func randomStream() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:])
+}
