@@ -147,18 +147,18 @@ func TestWhatALyingClientMakesAnExitKeep(t *testing.T) {
 		flood func(*liar)
 	}{
 		{"streams, and no SURBs", 4 << 20, func(l *liar) {
-			l.frames(500_000, func(i int) []byte { return open(uint32(i), "x") })
+			l.frames(100_000, func(i int) []byte { return open(uint32(i), "x") })
 		}},
 		{"streams that are reset", 4 << 20, func(l *liar) {
-			for i := range uint32(200_000) {
+			for i := range uint32(50_000) {
 				require.NoError(t, l.say(0, head(0, 0), open(i, "x"), reset(i, 0)))
 			}
 		}},
 		{"resets", 1 << 20, func(l *liar) {
-			l.frames(500_000, func(i int) []byte { return reset(uint32(i), 0) })
+			l.frames(100_000, func(i int) []byte { return reset(uint32(i), 0) })
 		}},
 		{"every second stream", 4 << 20, func(l *liar) {
-			l.frames(500_000, func(i int) []byte { return reset(uint32(2*i), 0) })
+			l.frames(100_000, func(i int) []byte { return reset(uint32(2*i), 0) })
 		}},
 		{"the last byte of each stream's credit", 256 * (4<<10 + 2<<10), func(l *liar) {
 			l.frames(256, func(i int) []byte { return data(uint32(i), 128<<10-1, "x") })
@@ -172,16 +172,16 @@ func TestWhatALyingClientMakesAnExitKeep(t *testing.T) {
 			}
 		}},
 		{"credit", 1 << 20, func(l *liar) {
-			l.frames(200_000, func(i int) []byte { return credit(0, uint64(math.MaxInt64-i)) })
+			l.frames(50_000, func(i int) []byte { return credit(0, uint64(math.MaxInt64-i)) })
 		}},
 		{"numbers", 1 << 20, func(l *liar) {
-			for i := range uint32(200_000) {
+			for i := range uint32(50_000) {
 				l.number = 3 * i
 				require.NoError(t, l.say(0, head(0, 0)))
 			}
 		}},
 		{"SURBs for refused streams, whose RESETs are never acknowledged", 16 << 20, func(l *liar) {
-			for i := range uint32(30_000) {
+			for i := range uint32(10_000) {
 				parts := [][]byte{head(withSURBs, 0)}
 				for j := range uint32(200) {
 					parts = append(parts, open(200*i+j, "x"))
@@ -205,7 +205,7 @@ func TestWhatALyingClientMakesAnExitKeep(t *testing.T) {
 			t.Logf("%d KiB, %v for a cell, %d held, %s", size>>10, perCell, l.victim.Held(), l.victim.State())
 			require.Less(t, size, test.most)
 			require.NoError(t, l.victim.Err())
-			require.Less(t, perCell, 2*time.Millisecond)
+			require.Less(t, took, time.Duration(l.number)*2*time.Millisecond+100*time.Millisecond, "and some for the garbage collector")
 			runtime.KeepAlive(l.victim)
 		})
 	}
@@ -220,7 +220,7 @@ func TestAClientThatNeverAcknowledges(t *testing.T) {
 	go accepted.Write(make([]byte, 64<<20))
 	cells := 0
 	size := grown(func() {
-		for i := range 3600 {
+		for i := range 600 {
 			for range 100 {
 				require.NoError(t, l.say(7, head(withSURBs, 0)))
 			}

@@ -18,6 +18,9 @@ import (
 // TestBulkLeavesRoom: on a path that carries 1,000 cells per second, a bulk stream uses most of it, and another stream waits
 // behind it for no more than two and a half round trips of the empty path.
 func TestBulkLeavesRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tens of thousands of cells")
+	}
 	for _, test := range []struct {
 		name  string
 		delay func(*rand.Rand) time.Duration
@@ -88,6 +91,9 @@ func TestBulkLeavesRoom(t *testing.T) {
 // TestDownloadsFillTheWindow: what one stream brings of 20 MB, in weather of mixes that hold each packet back for 200 ms on
 // average, at four places each way.
 func TestDownloadsFillTheWindow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tens of thousands of cells")
+	}
 	for _, test := range []struct {
 		name   string
 		loss   float64
