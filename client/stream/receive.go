@@ -158,7 +158,7 @@ func (s *Session) stockUp(generation uint32, surbs [][]byte) {
 // Only one that is prompt says how long round trips take.
 func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack, prompt bool) bool {
 	first := s.next - uint32(len(s.sent))
-	if a.largest >= s.next || uint32(a.run) > a.largest || a.run >= numbers {
+	if a.largest >= s.next || a.largest < s.cfg.First || uint32(a.run) > a.largest-s.cfg.First || a.run >= numbers {
 		return false
 	}
 	settle := func(number uint32) {
@@ -175,7 +175,7 @@ func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack, prompt bool)
 			if bits&(0x80>>bit) == 0 {
 				continue
 			}
-			if below > uint64(a.largest) {
+			if below > uint64(a.largest-s.cfg.First) {
 				return false
 			}
 			settle(a.largest - uint32(below))
