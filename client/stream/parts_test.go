@@ -271,7 +271,9 @@ func TestPace(t *testing.T) {
 		{path{trip: constant, rate: 1000}, "a bottleneck", 100, 350},
 		{path{trip: random, rate: 1000}, "a bottleneck, reordered", 100, 350},
 		{path{trip: random, rate: 1000, loss: .05}, "a bottleneck, reordered and lost", 90, 350},
-		{path{trip: random, loss: .6}, "most is lost", leastWindow, leastWindow},
+		{path{trip: random, loss: .5}, "half is lost on the way", 100, mostWindow},
+		{path{trip: random, rate: 1000, loss: .5}, "half is lost behind a bottleneck", leastWindow, 350},
+		{path{trip: random, loss: .8}, "most is lost", leastWindow, leastWindow},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for seed := range uint64(3) {

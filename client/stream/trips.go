@@ -167,7 +167,7 @@ func (p *pace) judge(r *round) {
 		p.base += p.base / 1024 // it was by chance; were there a queue, it would become the measure of itself
 	}
 	switch {
-	case 2*r.lost > r.arrived: // a third of all
+	case r.lost > 2*r.arrived, 2*r.lost > r.arrived && 2*trip > 3*p.base: // two thirds of all; or a third, and there is a queue
 		p.window -= p.window / 3
 		p.steady = true
 	case trip > 3*p.base:
@@ -176,6 +176,9 @@ func (p *pace) judge(r *round) {
 	case !r.limited:
 	case trip > 2*p.base:
 		p.steady = true
+	case 2*r.lost > r.arrived: // mixes have died: fewer cells would not help
+		p.steady = true
+		p.window += p.window/16 + 1
 	case !p.steady:
 		p.window *= 2
 	case 2*trip < 3*p.base:
