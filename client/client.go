@@ -114,7 +114,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		jobs:    make(chan job),
 		news:    make(chan struct{}, 1),
 		book:    book{expected: make(map[sphinx.MessageID]*expectation)},
-		tunnels: tunnels{all: make(map[string][]*tunnel)},
+		tunnels: tunnels{most: mostTunnels, all: make(map[string][]*tunnel)},
 		trips:   trips{delays: delaysOf(2*cfg.Hops+1, view.MeanDelay)},
 		loops:   trips{delays: delaysOf(loopHops(cfg.Hops, view.MaxHops), view.MeanDelay)},
 	}
@@ -167,7 +167,9 @@ func (cfg *Config) checkVia(view *directory.View) error {
 
 // Close ends the client and every call under way, which return ErrClosed. It waits until all is ended.
 func (c *Client) Close() {
+	c.tunnels.mu.Lock() // a tunnel that begins has seen that the client is not closed
 	c.cancel(ErrClosed)
+	c.tunnels.mu.Unlock()
 	c.running.Wait()
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 
 	"sphinxmix.example/client/stream"
@@ -52,29 +53,31 @@ func (c *Client) Dial(ctx context.Context, isolation, address string) (net.Conn,
 // errExit marks errors after which another exit may do better.
 var errExit = errors.New("client: the exit does not take the stream")
 
+var (
+	errSilent    = fmt.Errorf("%w: it does not answer: %w", errExit, syscall.ETIMEDOUT)
+	errUndecided = fmt.Errorf("%w: it does not say whether the host answers: %w", errExit, syscall.ETIMEDOUT)
+)
+
+// connectTime is how long an exit may take to connect, or to say that it cannot.
+const connectTime = time.Minute
+
 // dial opens a stream in a tunnel.
 func (c *Client) dial(ctx context.Context, t *tunnel, address string) (net.Conn, error) {
-	silent := make(chan struct{})
-	attempt, cancel := context.WithCancel(ctx)
-	defer cancel()
+	attempt, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	// An exit that nothing was ever heard of gets as long as two round trips take, one after the other.
-	timer := time.AfterFunc(2*c.trips.expected()+firstTrip, func() {
-		if !t.session.Greeted() {
-			if s, _ := c.access.get(); s != nil {
-				close(silent)
-				cancel()
-			}
+	trips := 2 * c.trips.expected()
+	silent := time.AfterFunc(trips+firstTrip, func() {
+		if s, _ := c.access.get(); s != nil && !t.session.Greeted() {
+			cancel(errSilent)
 		}
 	})
-	defer timer.Stop()
+	defer silent.Stop()
+	undecided := time.AfterFunc(trips+connectTime, func() { cancel(errUndecided) })
+	defer undecided.Stop()
 	conn, err := t.session.Dial(attempt, address)
 	if err == nil {
 		return conn, nil
-	}
-	select {
-	case <-silent:
-		return nil, fmt.Errorf("%w: it does not answer", errExit)
-	default:
 	}
 	if errors.Is(err, stream.ErrFull) || errors.Is(err, stream.ErrOverloaded) || errors.Is(err, ErrClosed) || errors.Is(err, stream.ErrUnknown) {
 		return nil, fmt.Errorf("%w: %w", errExit, err)

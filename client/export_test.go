@@ -84,3 +84,13 @@ func HopsOf(view *directory.View, epoch uint64, path []*directory.Descriptor) []
 
 // Exponential draws a delay.
 func Exponential(mean, limit time.Duration) time.Duration { return directory.Exponential(mean, limit) }
+
+// Tunnels returns how many sessions of streams c has.
+func (c *Client) Tunnels() int {
+	c.tunnels.mu.Lock()
+	defer c.tunnels.mu.Unlock()
+	return c.tunnels.n
+}
+
+// SetMostTunnels changes how many those may be.
+func (c *Client) SetMostTunnels(most int) { c.tunnels.most = most }

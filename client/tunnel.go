@@ -25,13 +25,15 @@ type tunnel struct {
 
 // tunnels are those that there are.
 type tunnels struct {
+	most int // at a time
+
 	mu  sync.Mutex
 	all map[string][]*tunnel // by isolation, the newest last; guarded by mu
 	n   int                  // guarded by mu
 }
 
 const (
-	// mostTunnels is how many sessions a client has at a time.
+	// mostTunnels is how many sessions a client has at a time. Those without streams go when others need their place.
 	mostTunnels = 1024
 	// tunnelAge is how long new streams go to the same exit: an exit should not see all that a user does, nor many exits a
 	// little of all.
@@ -54,8 +56,11 @@ func (c *Client) tunnel(isolation string, tried []directory.NodeID) (*tunnel, er
 			return newest, nil
 		}
 	}
-	if ts.n >= mostTunnels {
-		return nil, fmt.Errorf("client: %d isolations at a time are too many", mostTunnels)
+	if c.ctx.Err() != nil {
+		return nil, context.Cause(c.ctx) // Close may wait already for all that runs
+	}
+	if ts.n >= ts.most && !ts.makePlace() {
+		return nil, fmt.Errorf("client: %d isolations with connections at a time are too many", ts.most)
 	}
 	exit, err := c.chooseExit(tried)
 	if err != nil {
@@ -69,7 +74,7 @@ func (c *Client) tunnel(isolation string, tried []directory.NodeID) (*tunnel, er
 			Client:   true,
 			Room:     c.params.MaxMessage(len(stream.Service)) - cell.HeaderSize,
 			SURBSize: c.params.SURBSize(),
-			Timeout:  c.trips.expected(),
+			Timeout:  c.firstTimeout(),
 			Patience: tunnelPatience + c.trips.limit(),
 		}, randomStream(), now),
 	}
@@ -79,12 +84,50 @@ func (c *Client) tunnel(isolation string, tried []directory.NodeID) (*tunnel, er
 		c.pump(t)
 		ts.mu.Lock()
 		defer ts.mu.Unlock()
-		ts.n--
-		if ts.all[isolation] = slices.DeleteFunc(ts.all[isolation], func(other *tunnel) bool { return other == t }); len(ts.all[isolation]) == 0 {
-			delete(ts.all, isolation)
-		}
+		ts.remove(isolation, t)
 	})
 	return t, nil
+}
+
+// makePlace ends the tunnel without streams that nothing was heard of for longest, and returns false where all have streams.
+// It is called with mu held.
+func (ts *tunnels) makePlace() bool {
+	var quietest *tunnel
+	var isolation string
+	for of, list := range ts.all {
+		for _, t := range list {
+			if t.session.Streams() == 0 && (quietest == nil || t.session.Heard().Before(quietest.session.Heard())) {
+				quietest, isolation = t, of
+			}
+		}
+	}
+	if quietest == nil {
+		return false
+	}
+	quietest.session.Fail(ErrClosed)
+	ts.remove(isolation, quietest)
+	return true
+}
+
+// remove removes a tunnel, if it is still there. It is called with mu held.
+func (ts *tunnels) remove(isolation string, t *tunnel) {
+	of := ts.all[isolation]
+	i := slices.Index(of, t)
+	if i < 0 {
+		return
+	}
+	ts.n--
+	if ts.all[isolation] = slices.Delete(of, i, i+1); len(of) == 1 {
+		delete(ts.all, isolation)
+	}
+}
+
+// firstTimeout is how long a round trip of a new session takes at most. It is in the session's first cells. So it is the same
+// for all clients of a network, whatever they have measured and however long their paths are, or an exit would know by it
+// which sessions are of one client.
+func (c *Client) firstTimeout() time.Duration {
+	d := delaysOf(2*c.params.MaxHops+1, c.known.network().MeanDelay)
+	return firstTrip + d.mean + d.beyond
 }
 
 // tunnelPatience is how long the streams of an exit that does not answer last, beside what a cell may take.
