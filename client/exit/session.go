@@ -133,13 +133,7 @@ func (t *TCP) serve(ctx context.Context, s *session) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		for ctx.Err() == nil {
-			next, ok := s.stream.Next(time.Now())
-			if !ok {
-				break
-			}
-			c := cell.Cell{Stream: s.stream.ID(), Sequence: next.Number, Data: next.Data}
-			reply.send(next.SURB, c, *s.send.Load())
+		for ctx.Err() == nil && t.sendNext(s, reply) {
 		}
 		now := time.Now()
 		t.account(s, now)
@@ -158,6 +152,18 @@ func (t *TCP) serve(ctx context.Context, s *session) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// sendNext sends one cell, if the session has one to send. As many sessions do so at a time as there are cores: they make
+// packets, which is work, and those who relay the packets of others here are no more than that.
+func (t *TCP) sendNext(s *session, reply *reply) bool {
+	t.turns <- struct{}{}
+	defer func() { <-t.turns }()
+	next, ok := s.stream.Next(time.Now())
+	if ok {
+		reply.send(next.SURB, cell.Cell{Stream: s.stream.ID(), Sequence: next.Number, Data: next.Data}, *s.send.Load())
+	}
+	return ok
 }
 
 // outlived removes a session whose time is over, or says until when it lives if nothing is heard of it.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -89,6 +90,7 @@ type TCP struct {
 	dialer *dialer
 	sites  map[string]func(ctx context.Context, conn net.Conn)
 	counts counters
+	turns  chan struct{} // holds one for each session that makes packets
 
 	closing context.Context // ends with Close
 	close   context.CancelFunc
@@ -120,6 +122,7 @@ func NewTCP(cfg Config) (*TCP, error) {
 		sites:    make(map[string]func(ctx context.Context, conn net.Conn)),
 		sessions: make(map[uint64]*session),
 		said:     make(map[string]time.Time),
+		turns:    make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	if t.dialer, err = newDialer(cfg.Policy, cfg.Resolver); err != nil {
 		return nil, err
