@@ -99,7 +99,7 @@ func (d *dialer) allowed(ctx context.Context, addresses []netip.Addr, port uint1
 			continue
 		}
 		// What listens on all of a machine's addresses often trusts those who call from the machine itself.
-		own, err := d.own(ctx, address)
+		own, err := d.own(ctx, translated(address))
 		switch {
 		case err != nil:
 			why = clearer(why, codeOf(err))

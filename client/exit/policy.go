@@ -67,11 +67,7 @@ func (p Policy) Allows(to netip.AddrPort) bool {
 	if !address.IsValid() || address.Zone() != "" || to.Port() == 0 {
 		return false
 	}
-	meant := address // the IPv4 address that a translator makes of it
-	if nat64.Contains(address) {
-		bytes := address.As16()
-		meant = netip.AddrFrom4([4]byte(bytes[12:]))
-	}
+	meant := translated(address)
 	switch {
 	case contains(p.Deny, address), contains(p.Deny, meant):
 		return false
@@ -83,6 +79,15 @@ func (p Policy) Allows(to netip.AddrPort) bool {
 		ports = allButMail
 	}
 	return slices.ContainsFunc(ports, func(r PortRange) bool { return r.First <= to.Port() && to.Port() <= r.Last })
+}
+
+// translated returns the IPv4 address that a translator makes of this one, or else this one.
+func translated(address netip.Addr) netip.Addr {
+	if !nat64.Contains(address) {
+		return address
+	}
+	bytes := address.As16()
+	return netip.AddrFrom4([4]byte(bytes[12:]))
 }
 
 // public reports whether an address, which stands for no other, is public.
