@@ -154,7 +154,7 @@ func (b *book) lose(m *mailbox) (loops uint64) {
 			e.request.deliver(event{attempt: e.attempt, failed: errLost})
 		case !told[e.tunnel]:
 			told[e.tunnel] = true
-			e.tunnel.session.Renew()
+			e.tunnel.Renew()
 		}
 	}
 	return loops

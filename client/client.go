@@ -1,8 +1,9 @@
-// Package client sends messages through a mix network and receives the replies to them.
+// Package client takes connections of programs, and messages with their replies, through a mix network.
 //
-// [New] learns the network from its directory and connects to a mix that becomes the client's gateway. Request sends one
-// message to a service at some last hop and returns the service's reply. Every packet takes a fresh random path through
-// at least three mixes, no mix twice, and carries a SURB for its reply, which takes another.
+// [New] learns the network from its directory and connects to a mix that becomes the client's gateway. [Client.Dial] connects
+// to a host by an exit; [Client.Request] sends one message to a service at some last hop and returns the service's reply, and
+// [Client.Send] sends one that nobody answers. Every packet takes a fresh random path through at least three mixes, no mix
+// twice, and so does every reply, by a SURB that the client has sent along.
 //
 // A client lives until it is closed. It follows the network through its key epochs, and asks mixes for delays where its
 // network wants them. When its link to the gateway breaks it goes back to the same one, which has kept the replies that
@@ -51,8 +52,8 @@ type Config struct {
 	// Pace fixes when packets leave, with cover where there are no others; they leave at once if zero. It excludes Cover.
 	Pace Pace
 
-	// Routed is told the two paths of the first cell of each stream, by the address that Dial was given. It may be nil, and
-	// is called by goroutines of the client's.
+	// Routed is told the two paths of the first cell of each stream, each time that this one is sent, by the address that
+	// Dial was given. It may be nil, and is called by goroutines of the client's.
 	Routed func(address string, out, back []directory.NodeID)
 }
 

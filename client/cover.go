@@ -7,10 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/sphinx"
-
-	"sphinxmix.example/node/directory"
 )
 
 // Cover is traffic that a client makes of its own: two independent Poisson processes, of which a zero rate means none. It

@@ -68,14 +68,14 @@ func (c *Client) dial(ctx context.Context, t *tunnel, address string) (net.Conn,
 	// An exit that nothing was ever heard of gets as long as two round trips take, one after the other.
 	trips := 2 * c.trips.expected()
 	silent := time.AfterFunc(trips+firstTrip, func() {
-		if s, _ := c.access.get(); s != nil && !t.session.Greeted() {
+		if s, _ := c.access.get(); s != nil && !t.Greeted() {
 			cancel(errSilent)
 		}
 	})
 	defer silent.Stop()
 	undecided := time.AfterFunc(trips+connectTime, func() { cancel(errUndecided) })
 	defer undecided.Stop()
-	conn, err := t.session.Dial(attempt, address)
+	conn, err := t.Dial(attempt, address)
 	if err == nil {
 		return conn, nil
 	}
@@ -98,4 +98,13 @@ func checkAddress(address string) error {
 		return fmt.Errorf("client: a host's name has 1 to %d bytes", stream.MaxTarget-len(port)-1)
 	}
 	return nil
+}
+
+// waiting says what the client was waiting for when a context ended.
+func (c *Client) waiting(ctx context.Context) error {
+	err := fmt.Errorf("client: %w", context.Cause(ctx))
+	if s, why := c.access.get(); s == nil {
+		return fmt.Errorf("%w (%w: %w)", err, ErrGateway, why)
+	}
+	return err
 }

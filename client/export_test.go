@@ -49,6 +49,11 @@ func RoutesIn(view *directory.View, epoch uint64, gateway *directory.Descriptor,
 	}
 }
 
+// ExitIn chooses the exit of a tunnel after some that were tried.
+func ExitIn(view *directory.View, epoch uint64, service string, tried ...directory.NodeID) (*directory.Descriptor, error) {
+	return newChart(view, epoch, nil).exit(&Config{Hops: MinHops}, service, tried...)
+}
+
 // GatewaysIn returns the gateways in the order in which to try them.
 func GatewaysIn(view *directory.View, epoch uint64, via ...directory.NodeID) ([]*directory.Descriptor, error) {
 	return newChart(view, epoch, nil).gateways(via)
@@ -81,9 +86,6 @@ func DropIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, h
 func HopsOf(view *directory.View, epoch uint64, path []*directory.Descriptor) []sphinx.Hop {
 	return newChart(view, epoch, nil).hops(path)
 }
-
-// Exponential draws a delay.
-func Exponential(mean, limit time.Duration) time.Duration { return directory.Exponential(mean, limit) }
 
 // Tunnels returns how many sessions of streams c has.
 func (c *Client) Tunnels() int {

@@ -110,7 +110,7 @@ func (c *Client) chart(s *session) (*chart, error) {
 }
 
 // charts returns what paths can be made of at the time now, at least one chart, the best first: that of the newest view,
-// unless it has fewer than half of the mixes of a wider one. session is nil where there is no gateway. The error wraps
+// unless it has fewer than half of the mixes of a wider one. s is nil where there is no gateway. The error wraps
 // ErrView.
 func (c *Client) charts(s *session, now time.Time) ([]*chart, error) {
 	views, err := c.known.views(now)

@@ -286,3 +286,17 @@ func BenchmarkChart(b *testing.B) {
 		client.RoutesIn(view, epoch, view.Nodes[0], client.Config{Hops: 3}, "some")
 	}
 }
+
+// TestExitsThatWereTriedAreNotTriedAgain while there is another, however light that one is.
+func TestExitsThatWereTriedAreNotTriedAgain(t *testing.T) {
+	view := weighted(3, 16, 1, 16, 16)
+	first, light, third := view.Nodes[0].ID(), view.Nodes[1].ID(), view.Nodes[2].ID()
+	for range 200 {
+		exit, err := client.ExitIn(view, epoch, "some", first, third)
+		require.NoError(t, err)
+		require.Equal(t, light, exit.ID())
+	}
+	exit, err := client.ExitIn(view, epoch, "some", first, light, third)
+	require.NoError(t, err, "where all were tried")
+	require.Contains(t, exit.Services, "some")
+}

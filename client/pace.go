@@ -45,7 +45,7 @@ func (p Pace) check(cover Cover, loopHops int) error {
 	return nil
 }
 
-// ahead is how many packets leave in the time that those which wait may take.
+// ahead is how many packets leave in 20 ms, which is for how long those that are made before their time may wait.
 func (p Pace) ahead() int { return int(p.Rate / 50) }
 
 // queue is how many packets wait to leave. With a pace they are few, since those that wait for answers start to count
@@ -114,7 +114,7 @@ func (c *Client) due(s *session) outgoing {
 	for {
 		select {
 		case packet := <-s.ahead:
-			if packet.epoch == c.known.epochByte(time.Now()) { // it may have waited for long while there was enough else
+			if packet.epoch == byte(c.known.network().EpochAt(time.Now())) { // it may have waited for long while there was enough else
 				packet.leave()
 				return packet.outgoing
 			}
@@ -122,13 +122,6 @@ func (c *Client) due(s *session) outgoing {
 			return outgoing{}
 		}
 	}
-}
-
-// epochByte returns the epoch at the time now, as packets name it.
-func (k *known) epochByte(now time.Time) byte {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return byte(k.newest.EpochAt(now))
 }
 
 // fill makes cover ahead of its time, so that the work does not show.

@@ -100,8 +100,9 @@ func (ch *chart) route(cfg *Config, service string) (route, error) {
 	return ch.routeTo(cfg, exit)
 }
 
-// exit chooses a last hop that offers a service. Its errors are those of route.
-func (ch *chart) exit(cfg *Config, service string) (*directory.Descriptor, error) {
+// exit chooses a last hop that offers a service, another than those that were tried where there is one. Its errors are those
+// of route.
+func (ch *chart) exit(cfg *Config, service string, tried ...directory.NodeID) (*directory.Descriptor, error) {
 	if err := ch.check(cfg.Hops); err != nil {
 		return nil, err
 	}
@@ -116,10 +117,22 @@ func (ch *chart) exit(cfg *Config, service string) (*directory.Descriptor, error
 		}
 		return exit, nil
 	}
-	if exits := ch.exits[service]; len(exits) > 0 {
-		return exits.Draw(), nil
+	exits := ch.exits[service]
+	if len(exits) == 0 {
+		return nil, ch.noService(service)
 	}
-	return nil, ch.noService(service)
+	if len(tried) > 0 {
+		var others directory.Lots
+		for _, l := range exits {
+			if !slices.Contains(tried, l.Mix.ID()) {
+				others.Add(l.Mix)
+			}
+		}
+		if len(others) > 0 {
+			return others.Draw(), nil
+		}
+	}
+	return exits.Draw(), nil
 }
 
 // routeTo is route to one of the chart's mixes.

@@ -168,7 +168,7 @@ func TestDelaysAreExponential(t *testing.T) {
 func TestDelaysHaveALimit(t *testing.T) {
 	at := 0
 	for range 10_000 {
-		delay := client.Exponential(time.Second, time.Second/2)
+		delay := directory.Exponential(time.Second, time.Second/2)
 		require.GreaterOrEqual(t, delay, time.Duration(0))
 		require.LessOrEqual(t, delay, time.Second/2)
 		if delay > time.Second*499/1000 {

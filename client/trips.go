@@ -7,9 +7,11 @@ import (
 )
 
 // How long a cell may wait for its answer before it is sent again, beside the delays that their network wants. The first
-// time must be longer than a round trip through mixes that hold packets for seconds, or a patient network is flooded.
+// time must be longer than a round trip through mixes that hold packets for seconds, or a patient network is flooded; a
+// session of streams, which sends few cells until it has heard from its exit, need not wait for as long.
 const (
 	firstTimeout = 15 * time.Second // while no round trip was measured
+	firstTrip    = 5 * time.Second  // the same, in a session of streams
 	minTimeout   = time.Second      // afterwards, beyond the average round trip, or a quarter of that: batches make it vary
 	maxTimeout   = 30 * time.Second // always: whoever holds answers back must not teach the client to wait for ever
 )

@@ -16,11 +16,11 @@ import (
 
 // tunnel is a session of streams with one exit, for one isolation.
 type tunnel struct {
-	session *stream.Session
-	exit    directory.NodeID
-	began   time.Time
-	surbs   surbs
-	stale   atomic.Bool // not for new streams: the exit is gone, or does not answer
+	*stream.Session
+	exit  directory.NodeID
+	began time.Time
+	surbs surbs
+	stale atomic.Bool // not for new streams: the exit is gone, or does not answer
 }
 
 // tunnels are those that there are.
@@ -33,26 +33,26 @@ type tunnels struct {
 }
 
 const (
-	// mostTunnels is how many sessions a client has at a time. Those without streams go when others need their place.
+	// mostTunnels is how many tunnels a client has at a time. Those without streams go when others need their place.
 	mostTunnels = 1024
 	// tunnelAge is how long new streams go to the same exit: an exit should not see all that a user does, nor many exits a
 	// little of all.
 	tunnelAge = 10 * time.Minute
-	// tunnelIdle is how long a session without streams is kept.
+	// tunnelIdle is how long a tunnel without streams is kept.
 	tunnelIdle = time.Minute
-	// firstTrip is how long a round trip may take, beside the delays that the network wants, while none was measured.
-	firstTrip = 5 * time.Second
+	// tunnelPatience is how long the streams of an exit that does not answer last, beside what a cell may take.
+	tunnelPatience = time.Minute
 )
 
-// tunnel returns a session for new streams of an isolation: the one there is, or a new one with an exit chosen at random,
-// another than those where there is one. The error is one of route's, or says that there are too many.
+// tunnel returns one for new streams of an isolation: the one there is, or a new one with an exit chosen at random,
+// another than those that were tried where there is one. The error is one of route's, or says that there are too many.
 func (c *Client) tunnel(isolation string, tried []directory.NodeID) (*tunnel, error) {
 	ts := &c.tunnels
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if of := ts.all[isolation]; len(of) > 0 {
 		newest := of[len(of)-1]
-		if !newest.stale.Load() && newest.session.Err() == nil && time.Since(newest.began) < tunnelAge {
+		if !newest.stale.Load() && newest.Err() == nil && time.Since(newest.began) < tunnelAge {
 			return newest, nil
 		}
 	}
@@ -70,7 +70,7 @@ func (c *Client) tunnel(isolation string, tried []directory.NodeID) (*tunnel, er
 	t := &tunnel{
 		exit:  exit.ID(),
 		began: now,
-		session: stream.New(stream.Config{
+		Session: stream.New(stream.Config{
 			Client:   true,
 			Room:     c.params.MaxMessage(len(stream.Service)) - cell.HeaderSize,
 			SURBSize: c.params.SURBSize(),
@@ -96,7 +96,7 @@ func (ts *tunnels) makePlace() bool {
 	var isolation string
 	for of, list := range ts.all {
 		for _, t := range list {
-			if t.session.Streams() == 0 && (quietest == nil || t.session.Heard().Before(quietest.session.Heard())) {
+			if t.Streams() == 0 && (quietest == nil || t.Heard().Before(quietest.Heard())) {
 				quietest, isolation = t, of
 			}
 		}
@@ -104,7 +104,7 @@ func (ts *tunnels) makePlace() bool {
 	if quietest == nil {
 		return false
 	}
-	quietest.session.Fail(ErrClosed)
+	quietest.Fail(ErrClosed)
 	ts.remove(isolation, quietest)
 	return true
 }
@@ -130,19 +130,25 @@ func (c *Client) firstTimeout() time.Duration {
 	return firstTrip + d.mean + d.beyond
 }
 
-// tunnelPatience is how long the streams of an exit that does not answer last, beside what a cell may take.
-const tunnelPatience = time.Minute
+// exits returns how many streams each exit has.
+func (ts *tunnels) exits() map[directory.NodeID]int {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	streams := make(map[directory.NodeID]int)
+	for _, of := range ts.all {
+		for _, t := range of {
+			streams[t.exit] += t.Streams()
+		}
+	}
+	return streams
+}
 
-// chooseExit chooses an exit for streams, another than those where there is one.
+// chooseExit chooses an exit for streams, another than those that were tried where there is one.
 func (c *Client) chooseExit(tried []directory.NodeID) (exit *directory.Descriptor, err error) {
 	s, _ := c.access.get()
 	err = c.tryCharts(s, func(ch *chart) (err error) {
-		for range 20 * (len(tried) + 1) {
-			if exit, err = ch.exit(&c.cfg, stream.Service); err != nil || !slices.Contains(tried, exit.ID()) {
-				return err
-			}
-		}
-		return nil
+		exit, err = ch.exit(&c.cfg, stream.Service, tried...)
+		return err
 	})
 	return exit, err
 }
@@ -150,7 +156,7 @@ func (c *Client) chooseExit(tried []directory.NodeID) (exit *directory.Descripto
 // pump sends what a tunnel's session has to send, until that ends.
 func (c *Client) pump(t *tunnel) {
 	defer c.book.end(t)
-	defer t.session.Fail(ErrClosed)
+	defer t.Fail(ErrClosed)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	renewal := c.renewal(time.Now())
@@ -158,24 +164,24 @@ func (c *Client) pump(t *tunnel) {
 	for {
 		now := time.Now()
 		if !now.Before(renewal) {
-			t.session.Renew()
+			t.Renew()
 			renewal = c.renewal(now)
 		}
-		if t.session.Streams() > 0 {
+		if t.Streams() > 0 {
 			idle = now
 		} else if now.Sub(idle) >= tunnelIdle {
-			t.session.Fail(ErrClosed)
+			t.Fail(ErrClosed)
 		}
-		next, ok := t.session.Next(now)
+		next, ok := t.Next(now)
 		var jobs chan<- job
-		until := t.session.Deadline()
+		until := t.Deadline()
 		switch {
 		case ok:
 			jobs = c.jobs
 			if until.IsZero() { // it is the last
 				until = now.Add(firstTrip)
 			}
-		case t.session.Err() != nil:
+		case t.Err() != nil:
 			return
 		default:
 			if end := idle.Add(tunnelIdle); until.IsZero() || end.Before(until) {
@@ -186,7 +192,7 @@ func (c *Client) pump(t *tunnel) {
 			}
 		}
 		timer.Reset(max(until.Sub(now), time.Millisecond))
-		wake := t.session.Wake()
+		wake := t.Wake()
 		if ok {
 			wake = nil
 		}
@@ -211,14 +217,14 @@ func (c *Client) renewal(now time.Time) time.Time {
 // arrived takes what came through a SURB of the tunnel. Anything but a cell of its session is of an exit that lies.
 func (t *tunnel) arrived(message []byte) {
 	c, err := cell.Parse(message, 0)
-	if err == nil && (c.Stream != t.session.ID() || c.SURBs != nil || c.Last) {
+	if err == nil && (c.Stream != t.ID() || c.SURBs != nil || c.Last) {
 		err = stream.ErrProtocol
 	}
 	if err == nil {
-		err = t.session.Receive(time.Now(), c)
+		err = t.Receive(time.Now(), c)
 	}
 	if errors.Is(err, stream.ErrProtocol) || errors.Is(err, stream.ErrMalformed) || errors.Is(err, cell.ErrMalformed) {
-		t.session.Fail(stream.ErrProtocol)
+		t.Fail(stream.ErrProtocol)
 	}
 }
 
@@ -241,7 +247,7 @@ func (j *tunnelCell) packet(c *Client, s *session) (outgoing, error) {
 	if err != nil {
 		return outgoing{}, err
 	}
-	made := cell.Cell{Stream: t.session.ID(), Sequence: j.Number, Data: j.Data, SURBs: make([][]byte, j.SURBs)}
+	made := cell.Cell{Stream: t.ID(), Sequence: j.Number, Data: j.Data, SURBs: make([][]byte, j.SURBs)}
 	back := to.back
 	for i := range made.SURBs {
 		if i > 0 {
@@ -284,13 +290,4 @@ func (c *Client) routeToExit(s *session, id directory.NodeID) (to route, exit *d
 		return err
 	})
 	return to, exit, err
-}
-
-// waiting says what the client was waiting for when a context ended.
-func (c *Client) waiting(ctx context.Context) error {
-	err := fmt.Errorf("client: %w", context.Cause(ctx))
-	if s, why := c.access.get(); s == nil {
-		return fmt.Errorf("%w (%w: %w)", err, ErrGateway, why)
-	}
-	return err
 }
