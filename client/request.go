@@ -92,15 +92,16 @@ type attempt struct {
 	index int // of the cell; never changed
 
 	// What follows belongs to the goroutine that called Request.
-	due    time.Time // when the cell is to be sent again
+	due    time.Time // when the cell is to be sent again; zero until it leaves
 	before int       // how often it was sent before and not answered in time
 	failed bool      // no answer can come any more
 }
 
-// event is what has become of an attempt: where the cell goes, its answer, or that there will be none.
+// event is what has become of an attempt: where the cell goes, that it leaves, its answer, or that there will be none.
 type event struct {
 	attempt   *attempt
 	out, back []directory.NodeID
+	left      time.Time
 	data      []byte // not nil for an answer, even an empty one
 	failed    error  // why no answer can come
 }
@@ -123,10 +124,9 @@ func (c *Client) run(ctx context.Context, r *request) ([]byte, error) {
 		}
 		select {
 		case jobs <- piece{r, next}:
-			next.due = time.Now().Add(c.trips.backedOff(c.trips.timeout(), next.before))
 			r.sent(next)
 		case <-r.news:
-			if r.accept(r.take()) {
+			if r.accept(r.take(), &c.trips) {
 				r.findOverdue(time.Now())
 			}
 		case now := <-tick.C:
@@ -180,19 +180,19 @@ func (r *request) sent(a *attempt) {
 	r.waiting[a.index] = a
 }
 
-// findOverdue queues the cells that have waited for long enough to be sent again.
+// findOverdue queues the cells that have waited for an answer for long enough to be sent again.
 func (r *request) findOverdue(now time.Time) {
 	if len(r.overdue) > 0 {
 		return // the last ones have not all gone yet
 	}
 	for index, a := range r.waiting {
-		if !now.Before(a.due) {
+		if !a.due.IsZero() && !now.Before(a.due) {
 			r.overdue = append(r.overdue, index)
 		}
 	}
 }
 
-// deliver hands an event to the request, without waiting for it. There are at most three for each time that a cell is sent.
+// deliver hands an event to the request, without waiting for it. There are at most four for each time that a cell is sent.
 func (r *request) deliver(e event) {
 	r.mu.Lock()
 	r.inbox = append(r.inbox, e)
@@ -212,12 +212,16 @@ func (r *request) take() []event {
 }
 
 // accept takes note of events, and reports whether some cells are to be sent again.
-func (r *request) accept(events []event) (again bool) {
+func (r *request) accept(events []event, trips *trips) (again bool) {
 	for _, e := range events {
 		index := e.attempt.index
 		switch {
 		case e.out != nil:
 			r.Routed(e.out, e.back)
+		case !e.left.IsZero():
+			if !e.attempt.failed {
+				e.attempt.due = e.left.Add(trips.backedOff(trips.timeout(), e.attempt.before))
+			}
 		case e.failed != nil:
 			again = true
 			e.attempt.failed, e.attempt.due = true, time.Now()
@@ -244,9 +248,11 @@ type piece struct {
 }
 
 func (j piece) done(err error) {
-	if err != nil {
-		j.request.deliver(event{attempt: j.attempt, failed: err})
+	e := event{attempt: j.attempt, failed: err}
+	if err == nil {
+		e.left = time.Now() // what waits behind others has the time of a round trip still before it
 	}
+	j.request.deliver(e)
 }
 
 // packet wraps the cell, with a SURB for its answer, along fresh paths.
