@@ -69,6 +69,8 @@ func TestCellsThatWereHeldBackDoNothingAgain(t *testing.T) {
 		}
 		var opening, paying []byte
 		c := n.newSlyClient(1, func(message []byte) bool {
+			mu.Lock()
+			defer mu.Unlock()
 			switch {
 			case opening == nil:
 				opening = message
@@ -87,16 +89,18 @@ func TestCellsThatWereHeldBackDoNothingAgain(t *testing.T) {
 		time.Sleep(time.Minute)
 		c.session.Fail(stream.ErrClosed)
 		time.Sleep(time.Minute)
-		require.NotNil(t, opening)
-		require.NotNil(t, paying)
-		require.Equal(t, "pay 100;", string(got))
 		require.Zero(t, n.tcp.Stats().Sessions)
-
 		time.Sleep(10 * time.Minute)
-		require.NoError(t, n.handle(opening))
-		time.Sleep(time.Minute)
-		require.NoError(t, n.handle(paying))
-		time.Sleep(time.Minute)
+		mu.Lock()
+		held := [][]byte{opening, paying}
+		mu.Unlock()
+		for _, message := range held {
+			require.NotNil(t, message)
+			require.NoError(t, n.handle(message))
+			time.Sleep(time.Minute)
+		}
+		mu.Lock()
+		defer mu.Unlock()
 		require.Equal(t, "pay 100;", string(got))
 	})
 }
