@@ -122,7 +122,7 @@ func (r *reader) number(size int) (n uint64) {
 	return n
 }
 
-// parseHead reads a head. Its slices point into the data.
+// head reads a head. Its slices point into the data.
 func (r *reader) head() (h head) {
 	h.flags = byte(r.number(1))
 	if h.flags&^allFlags != 0 {

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"encoding/binary"
 	"math"
 	"slices"
 	"time"
@@ -346,13 +345,10 @@ func (s *Session) fillData(b []byte, room int, r *record) []byte {
 		if end {
 			kind = frameEnd
 		}
-		b = append(b, kind)
-		b = binary.BigEndian.AppendUint32(b, c.id)
-		b = binary.BigEndian.AppendUint64(b, from)
-		b = binary.BigEndian.AppendUint16(b, uint16(to-from))
-		n := len(b)
-		b = b[:n+int(to-from)]
-		c.out.buf.get(from, b[n:])
+		at := len(b) + dataSize
+		f := frame{kind: kind, stream: c.id, offset: from, bytes: b[at : at+int(to-from)]} // where append puts them
+		c.out.buf.get(from, f.bytes)
+		b = f.append(b)
 		room -= dataSize + int(to-from)
 		r.frames = append(r.frames, sent{control{kind: kind, stream: c.id}, from, to})
 		s.queue(c)
