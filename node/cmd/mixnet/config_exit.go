@@ -39,7 +39,7 @@ func (e *exitSettings) list() []setting {
 	return []setting{
 		{
 			key: "exit.enabled", to: &e.enabled, advice: "give true or false",
-			about: "Whether this mix is an exit: connects to hosts that runs nothing of this network, for whoever asks through it. They\nsee this machine's address: read node/examples/README.md on what that brings.",
+			about: "Whether this mix is an exit: connects to hosts that run nothing of this network, for whoever asks through it. They\nsee this machine's address: read node/examples/README.md on what that brings.",
 		},
 		{
 			key: "exit.allow", to: &e.allow, advice: `give addresses like ["192.168.7.0/24"]`,

@@ -63,7 +63,7 @@ there yet; the exit status is then 2 where the configuration is wrong.`,
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "Programs reach the network by the proxy at %s, SOCKS5 or HTTP CONNECT. Stop it with Ctrl-C.\n", listener.Addr())
 		e := newEntrance(p, p.log.logger(cmd.ErrOrStderr()))
-		e.open(c)
+		e.open(c.Dial)
 		return e.serve(cmd.Context(), listener)
 	}
 	return cmd
@@ -96,7 +96,7 @@ func (l *loadedProxy) run(ctx context.Context, log *slog.Logger) error {
 	c, err := l.connect(ctx, log)
 	if c != nil {
 		defer c.Close()
-		e.open(c)
+		e.open(c.Dial)
 		log.Info("connected to the network")
 		<-ctx.Done()
 	}
@@ -176,10 +176,8 @@ func newEntrance(p *proxySettings, log *slog.Logger) *entrance {
 	return e
 }
 
-// open lets programs in, by a client's way.
-func (e *entrance) open(c *client.Client) { e.openBy(c.Dial) }
-
-func (e *entrance) openBy(dial dialFunc) {
+// open lets programs in.
+func (e *entrance) open(dial dialFunc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dial = dial

@@ -123,7 +123,7 @@ func TestProxySaysOnceThatTheNetworkIsGone(t *testing.T) {
 	e := newEntrance(newProxySettings(), slog.New(slog.NewTextHandler(&log, nil)))
 	lost := fmt.Errorf("%w: dial tcp: refused", client.ErrGateway)
 	var outcome error
-	e.openBy(func(context.Context, string, string) (net.Conn, error) { return nil, outcome })
+	e.open(func(context.Context, string, string) (net.Conn, error) { return nil, outcome })
 	for _, outcome = range []error{nil, syscall.ECONNREFUSED, lost, syscall.ECONNREFUSED, lost, context.Canceled, nil, nil, lost, nil} {
 		_, err := e.connect(t.Context(), "secret isolation", "secret.example.org:80")
 		require.ErrorIs(t, err, outcome)
@@ -142,7 +142,7 @@ func TestProxyWaitsForAsLongAsItsSettingsSay(t *testing.T) {
 	e := newEntrance(settings, slog.New(slog.DiscardHandler))
 	_, err := e.connect(t.Context(), "", "a.example.org:80")
 	require.ErrorIs(t, err, syscall.ENETUNREACH, "there is no network yet")
-	e.openBy(func(ctx context.Context, _, _ string) (net.Conn, error) {
+	e.open(func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
