@@ -37,10 +37,11 @@ var (
 // that carries so many megabytes down, or up, whose SHA-256 is compared. Beside it stands the raw rate at which the same
 // network carries packets that the same client makes, to a service that only counts them, right before and right after.
 //
-//	MB/s     through the stream
-//	of-raw   that, as a part of the raw rate times the bytes that a cell has for data
-//	up/cell  packets that went up, for each cell that the content fills
-//	down/cell  packets that came back, for each
+//	MB/s           through the stream
+//	raw-packets/s  that raw rate
+//	of-raw         the stream's rate, as a part of the raw one times the bytes that a cell has for data
+//	up/cell        packets that went up, for each cell that the content fills
+//	down/cell      packets that came back, for each
 func BenchmarkStream(b *testing.B) {
 	for _, payload := range []int{2048, 8192} {
 		b.Run(fmt.Sprintf("payload=%d/way=down", payload), func(b *testing.B) { benchmarkStream(b, payload, *downMB<<20, false) })

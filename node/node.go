@@ -176,7 +176,7 @@ type Node struct {
 	senders  senders
 	boxes    mailboxes
 	loops    loops
-	others   coverLots // belongs to the goroutine of cover
+	others   coverLots               // belongs to the goroutine of cover
 	peers    atomic.Pointer[[]*peer] // for Stats alone
 
 	counts  counters

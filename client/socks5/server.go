@@ -37,9 +37,11 @@ type Server struct {
 	// password share only if they are equal: connections of different isolation must not be linkable to each other.
 	//
 	// ctx ends when Serve is to end or the program has gone; Dial has to return then. There is no other limit to its time
-	// than the program's patience, unless Dial has one. Its error decides what the program is told: one that wraps syscall.ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT (or context.DeadlineExceeded) or
-	// EACCES (somebody's policy forbids it) has an answer of its own, all others share one. Over HTTP their text is shown to
-	// the program.
+	// than the program's patience, unless Dial has one.
+	//
+	// Its error decides what the program is told: one that wraps syscall.ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
+	// (or context.DeadlineExceeded) or EACCES (somebody's policy forbids it) has an answer of its own, all others share one.
+	// Over HTTP their text is shown to the program.
 	//
 	// If the Conn has CloseWrite, so that one direction can end before the other, it is used; if it has SetLinger, like
 	// net.TCPConn, SetLinger(0) comes before the Close of a connection that did not end well.
