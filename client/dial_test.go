@@ -229,6 +229,25 @@ func TestStreamsOutliveWhatFails(t *testing.T) {
 	})
 }
 
+// TestExitBecomesNoGateway while it has streams: they would end, since a gateway must not be the exit too.
+func TestExitBecomesNoGateway(t *testing.T) {
+	for range 6 {
+		synctest.Test(t, func(t *testing.T) {
+			var exits exits
+			n := nodetest.Start(t, nodetest.Config{Mixes: 5, Node: func(i int, cfg *node.Config) { exits.offer(t, i, cfg) }})
+			alice := n.Client("alice")
+			conn, err := alice.Dial(soon(t), "", "echo.mix:7")
+			require.NoError(t, err)
+			defer conn.Close()
+			n.Stop(gatewayOf(t, n, alice))
+			_, err = conn.Write([]byte("x"))
+			require.NoError(t, err)
+			_, err = io.ReadFull(conn, make([]byte, 1))
+			require.NoError(t, err)
+		})
+	}
+}
+
 // TestStreamsEndWithTheirExit, and say so.
 func TestStreamsEndWithTheirExit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

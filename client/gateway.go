@@ -1,9 +1,11 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,14 +128,17 @@ func (c *Client) firstSession(ctx context.Context) (*session, error) {
 	return nil, fmt.Errorf("%w: none of %d mixes can be reached; the last said: %w", ErrGateway, len(gateways), err)
 }
 
-// gateways returns the mixes that may be gateways, in the order in which to try them. The error wraps ErrView, ErrNetwork
-// or ErrGateway.
+// gateways returns the mixes that may be gateways, in the order in which to try them: last those that are exits of streams,
+// which would end. The error wraps ErrView, ErrNetwork or ErrGateway.
 func (c *Client) gateways() ([]*directory.Descriptor, error) {
 	ch, err := c.chart(nil)
 	if err != nil {
 		return nil, err
 	}
-	return ch.gateways(c.cfg.Via)
+	gateways, err := ch.gateways(c.cfg.Via)
+	exits := c.tunnels.exits()
+	slices.SortStableFunc(gateways, func(a, b *directory.Descriptor) int { return cmp.Compare(exits[a.ID()], exits[b.ID()]) })
+	return gateways, err
 }
 
 const (
