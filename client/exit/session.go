@@ -59,10 +59,6 @@ var (
 	errUnknown = errors.New("exit: unknown session")
 )
 
-// helloFlag is in the first byte of a cell's data while its client has not heard from the exit: package stream. Only such
-// a cell begins a session.
-const helloFlag = 4
-
 // session returns the session that a cell belongs to. If the cell begins one, the session has taken it already, and what
 // is returned is nil.
 func (t *TCP) session(ctx context.Context, c *cell.Cell, now time.Time, send func(first sphinx.Address, packet []byte)) (*session, error) {
@@ -75,7 +71,7 @@ func (t *TCP) session(ctx context.Context, c *cell.Cell, now time.Time, send fun
 		s.heard = now
 		return s, nil
 	}
-	hello := len(c.Data) > 0 && c.Data[0]&helloFlag != 0
+	hello := stream.IsHello(c.Data)
 	if parted, ended := t.ended.find(c.Stream, now); ended {
 		if parted == byClient || parted == byRefusal && hello {
 			return nil, nil // an answer would be of no use, or overtake the refusal

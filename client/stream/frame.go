@@ -84,6 +84,10 @@ func (h *head) append(b []byte) []byte {
 	return b
 }
 
+// IsHello reports whether data are those of a cell whose client has not heard from its exit yet. Only such a cell begins a
+// session.
+func IsHello(data []byte) bool { return len(data) > 0 && data[0]&flagHello != 0 }
+
 // size is how many bytes append appends.
 func (h *head) size() int {
 	size := headSize
