@@ -62,6 +62,43 @@ func (l *logSettings) logger(out io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(out, options))
 }
 
+// directorySettings say where a network's directory is.
+type directorySettings struct {
+	urls []string
+	key  string
+}
+
+func (d *directorySettings) list() []setting {
+	return []setting{
+		{
+			key: "directory.urls", to: &d.urls, required: true, advice: `give the network's servers, like ["http://directory.example.org:8080"]`,
+			about: "The servers of the network's directory, each http://host:port or https://…. One that answers is enough.",
+		},
+		{
+			key: "directory.key", to: &d.key, required: true, advice: "give the 64 digits that 'mixnet init directory' printed",
+			about: "The directory's public key, hexadecimal. Nothing is believed that it has not signed.",
+		},
+	}
+}
+
+// check refuses what nobody can ask a directory by.
+func (d *directorySettings) check(c *configuration) {
+	for _, url := range d.urls {
+		if err := checkURL(url); err != nil && c.usable("directory.urls") {
+			c.refuse("directory.urls", err.Error())
+		}
+	}
+	if _, err := parsePublicKey(d.key); err != nil && c.usable("directory.key") {
+		c.refuse("directory.key", err.Error())
+	}
+}
+
+// client returns the directory to ask. The settings must have been checked.
+func (d *directorySettings) client() *directory.Client {
+	key, _ := parsePublicKey(d.key)
+	return &directory.Client{URLs: d.urls, Key: key}
+}
+
 // remedied is an error that says what to do about it.
 type remedied struct{ wrong, advice string }
 

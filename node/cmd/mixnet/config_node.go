@@ -34,12 +34,6 @@ type nodeSettings struct {
 	log                       logSettings
 }
 
-// directorySettings say where a network's directory is.
-type directorySettings struct {
-	urls []string
-	key  string
-}
-
 func newNodeSettings() *nodeSettings {
 	return &nodeSettings{
 		identity: "node.key",
@@ -105,16 +99,7 @@ func (n *nodeSettings) list() []setting {
 			key: "clients", to: &n.clients, advice: "give true or false",
 			about: "Whether clients may connect to this mix, and enter the network here. Otherwise it hears other mixes alone.",
 		},
-
-		{
-			key: "directory.urls", to: &n.directory.urls, required: true, advice: `give the network's servers, like ["http://directory.example.org:8080"]`,
-			about: "The servers of the network's directory, each http://host:port or https://…. One that answers is enough.",
-		},
-		{
-			key: "directory.key", to: &n.directory.key, required: true, advice: "give the 64 digits that 'mixnet init directory' printed",
-			about: "The directory's public key, hexadecimal. Nothing is believed that it has not signed.",
-		},
-
+	}, n.directory.list(), []setting{
 		{
 			key: "mix.strategy", to: &n.mix.Strategy, advice: `give threshold, timed or pool, or poisson in a network whose directory sets network.mean_delay`,
 			about: "When packets leave. All but poisson let them go in a batch, in random order:\n" +

@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sphinxmix.example/client"
 	"sphinxmix.example/node"
-	"sphinxmix.example/node/directory"
 )
 
 // proxySettings is what a proxy's configuration file sets.
@@ -41,7 +41,7 @@ machine: no mix and no exit is told any of it.`
 
 // list returns all settings, in the order of the file.
 func (p *proxySettings) list() []setting {
-	return append([]setting{
+	return slices.Concat([]setting{
 		{
 			key: "listen", to: &p.listen, advice: `give a loopback address like "127.0.0.1:1080", or set shared = true for everyone who can reach it`,
 			about: "Where programs connect, host:port: by SOCKS5, or by CONNECT of HTTP. Whoever can, may.",
@@ -62,16 +62,7 @@ func (p *proxySettings) list() []setting {
 			key: "connections", to: &p.connections, positive: true, advice: "give a number of connections",
 			about: "Connections of programs at a time. Those above it are closed.",
 		},
-
-		{
-			key: "directory.urls", to: &p.directory.urls, required: true, advice: `give the network's servers, like ["http://directory.example.org:8080"]`,
-			about: "The servers of the network's directory, each http://host:port or https://…. One that answers is enough.",
-		},
-		{
-			key: "directory.key", to: &p.directory.key, required: true, advice: "give the 64 digits that 'mixnet init directory' printed",
-			about: "The directory's public key, hexadecimal. Nothing is believed that it has not signed.",
-		},
-
+	}, p.directory.list(), []setting{
 		{
 			key: "cover.loops", to: &p.cover.Loops, advice: "give packets a second, 0 for none",
 			about: "Packets that the proxy sends to itself: mean number a second. They hide whether any program sends, where there are\nmore of them than of its packets.",
@@ -93,7 +84,7 @@ func (p *proxySettings) list() []setting {
 			key: "pace.drops", to: &p.pace.Drops, advice: "give a part from 0 to 1",
 			about: "The part of the pace's cover that random mixes throw away, 0 to 1. The rest come back to the proxy.",
 		},
-	}, p.log.list()...)
+	}, p.log.list())
 }
 
 // maxRate is the most cover traffic that a client makes, in packets per second.
@@ -154,22 +145,4 @@ func checkProxyListen(address string, shared bool) error {
 		return fmt.Errorf("is %q, which other machines can reach", address)
 	}
 	return nil
-}
-
-// check refuses what nobody can ask a directory by.
-func (d *directorySettings) check(c *configuration) {
-	for _, url := range d.urls {
-		if err := checkURL(url); err != nil && c.usable("directory.urls") {
-			c.refuse("directory.urls", err.Error())
-		}
-	}
-	if _, err := parsePublicKey(d.key); err != nil && c.usable("directory.key") {
-		c.refuse("directory.key", err.Error())
-	}
-}
-
-// client returns the directory to ask. The settings must have been checked.
-func (d *directorySettings) client() *directory.Client {
-	key, _ := parsePublicKey(d.key)
-	return &directory.Client{URLs: d.urls, Key: key}
 }
