@@ -17,6 +17,8 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -68,8 +70,10 @@ type Client struct {
 	news    chan struct{} // holds one while the directory is to be asked at once
 	book    book
 	tunnels tunnels
-	trips   trips // of cells and their answers
-	loops   trips // of loops
+	secret  [sha256.Size]byte // of which each isolation has its decoys; never changed
+	decoys  *decoys           // of requests and single messages
+	trips   trips             // of cells and their answers
+	loops   trips             // of loops
 	covers  coverCounts
 
 	ctx     context.Context // ends when the client is closed
@@ -119,6 +123,8 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		trips:   trips{delays: delaysOf(2*cfg.Hops+1, view.MeanDelay)},
 		loops:   trips{delays: delaysOf(loopHops(cfg.Hops, view.MaxHops), view.MeanDelay)},
 	}
+	rand.Read(c.secret[:])
+	c.decoys = newDecoys(c.secret, "messages")
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	first, err := c.firstSession(ctx)
 	if err != nil {

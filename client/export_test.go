@@ -42,9 +42,18 @@ func PathsIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, 
 
 // RoutesIn returns what does so again and again.
 func RoutesIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, cfg Config, service string) func() (out, back []*directory.Descriptor, err error) {
+	return routesIn(view, epoch, gateway, cfg, service, nil)
+}
+
+// IsolatedRoutesIn does so with the decoys of an isolation.
+func IsolatedRoutesIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, cfg Config, service string, secret [32]byte, isolation string) func() (out, back []*directory.Descriptor, err error) {
+	return routesIn(view, epoch, gateway, cfg, service, newDecoys(secret, isolation))
+}
+
+func routesIn(view *directory.View, epoch uint64, gateway *directory.Descriptor, cfg Config, service string, decoys *decoys) func() (out, back []*directory.Descriptor, err error) {
 	ch := newChart(view, epoch, gateway)
 	return func() (out, back []*directory.Descriptor, err error) {
-		r, err := ch.route(&cfg, service)
+		r, err := ch.route(&cfg, service, decoys)
 		return r.out, r.back, err
 	}
 }

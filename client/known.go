@@ -70,7 +70,7 @@ func good(view *directory.View, now time.Time) bool { return now.Before(view.Exp
 func (c *Client) route(s *session, service string) (route, error) {
 	var r route
 	err := c.tryCharts(s, func(ch *chart) (err error) {
-		r, err = ch.route(&c.cfg, service)
+		r, err = ch.route(&c.cfg, service, c.decoys)
 		return err
 	})
 	return r, err

@@ -87,17 +87,23 @@ func tooSmall(mixes, hops int) error {
 type route struct {
 	*chart
 	out, back []*directory.Descriptor
+	decoys    map[*directory.Descriptor]bool
+}
+
+// another returns one more way back from the exit, of n mixes.
+func (r *route) another(n int) []*directory.Descriptor {
+	return r.from(r.out[len(r.out)-1], n, r.decoys)
 }
 
 // route chooses paths for a message to service and for its reply: the one that cfg fixes, or random ones of cfg.Hops
 // mixes, none of them twice. The way back does not start where the way there ends. The error wraps ErrView, ErrNetwork,
 // ErrNoService or errNoKey.
-func (ch *chart) route(cfg *Config, service string) (route, error) {
+func (ch *chart) route(cfg *Config, service string, decoys *decoys) (route, error) {
 	exit, err := ch.exit(cfg, service)
 	if err != nil {
 		return route{}, err
 	}
-	return ch.routeTo(cfg, exit)
+	return ch.routeTo(cfg, exit, decoys)
 }
 
 // exit chooses a last hop that offers a service, another than those that were tried where there is one. Its errors are those
@@ -136,30 +142,41 @@ func (ch *chart) exit(cfg *Config, service string, tried ...directory.NodeID) (*
 }
 
 // routeTo is route to one of the chart's mixes.
-func (ch *chart) routeTo(cfg *Config, exit *directory.Descriptor) (route, error) {
+func (ch *chart) routeTo(cfg *Config, exit *directory.Descriptor, decoys *decoys) (route, error) {
+	beside := decoys.in(ch)
 	if len(cfg.Via) > 0 {
 		out, err := ch.via(cfg.Via)
 		if err != nil {
 			return route{}, err
 		}
-		return route{ch, out, ch.from(exit, cfg.Hops)}, nil
+		return route{ch, out, ch.from(exit, cfg.Hops, beside), beside}, nil
 	}
-	return route{ch, ch.to(exit, cfg.Hops), ch.from(exit, cfg.Hops)}, nil
+	return route{ch, ch.to(exit, cfg.Hops, beside), ch.from(exit, cfg.Hops, beside), beside}, nil
 }
 
-// to returns a random path of n mixes from the gateway to that last hop.
-func (ch *chart) to(exit *directory.Descriptor, n int) []*directory.Descriptor {
+// to returns a random path of n mixes from the gateway to that last hop, with no decoy right before it.
+func (ch *chart) to(exit *directory.Descriptor, n int, decoys map[*directory.Descriptor]bool) []*directory.Descriptor {
 	path := append(make([]*directory.Descriptor, 0, n), ch.gateway)
-	return append(ch.extend(path, n-2, exit), exit)
+	for {
+		if path = ch.extend(path[:1], n-2, exit); !decoys[path[n-2]] {
+			return append(path, exit)
+		}
+	}
 }
 
-// from returns a random path of n mixes to the gateway for what that last hop sends, which is not on it.
-func (ch *chart) from(exit *directory.Descriptor, n int) []*directory.Descriptor {
-	return append(ch.extend(make([]*directory.Descriptor, 0, n), n-1, exit), ch.gateway)
+// from returns a random path of n mixes to the gateway for what that last hop sends, which is not on it, with no decoy at
+// its start.
+func (ch *chart) from(exit *directory.Descriptor, n int, decoys map[*directory.Descriptor]bool) []*directory.Descriptor {
+	path := make([]*directory.Descriptor, 0, n)
+	for {
+		if path = ch.extend(path[:0], n-1, exit); !decoys[path[0]] {
+			return append(path, ch.gateway)
+		}
+	}
 }
 
 // anywhere returns a random path of n mixes from the gateway, for what any mix may be the last hop of.
-func (ch *chart) anywhere(n int) []*directory.Descriptor { return ch.to(ch.others.Draw(), n) }
+func (ch *chart) anywhere(n int) []*directory.Descriptor { return ch.to(ch.others.Draw(), n, nil) }
 
 // loop returns a random path of n mixes that starts and ends at the gateway, and has no other mix twice.
 func (ch *chart) loop(n int) []*directory.Descriptor {

@@ -13,6 +13,7 @@ import (
 
 	"sphinxmix.example/client"
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/link"
 	"sphinxmix.example/sphinx"
 )
 
@@ -333,4 +334,36 @@ func requireUniform(t *testing.T, counts map[*directory.Descriptor]int, mixes in
 		chi += (float64(count) - mean) * (float64(count) - mean) / mean
 	}
 	require.Less(t, chi, bound, "%d draws", sum)
+}
+
+// TestGatewayHidesAmongDecoys: an exit that sees the mixes beside it on any number of paths of one isolation, there and
+// back, cannot tell the gateway from a quarter of the others; another isolation has another quarter.
+func TestGatewayHidesAmongDecoys(t *testing.T) {
+	view := viewOf(41, 41)
+	for _, d := range view.Nodes {
+		d.Services = append(d.Services, link.GatewayService)
+	}
+	gateway := view.Nodes[0]
+	missing := func(isolation string) (never []directory.NodeID) {
+		seen := make(map[directory.NodeID]bool)
+		route := client.IsolatedRoutesIn(view, epoch, gateway, client.Config{Hops: 3}, "some", [32]byte{1}, isolation)
+		for range 10_000 {
+			out, back, err := route()
+			require.NoError(t, err)
+			seen[out[1].ID()], seen[back[0].ID()] = true, true
+		}
+		for _, d := range view.Nodes {
+			if !seen[d.ID()] {
+				never = append(never, d.ID())
+			}
+		}
+		return never
+	}
+	one := missing("one")
+	require.Len(t, one, 1+40/4)
+	require.Contains(t, one, gateway.ID())
+	require.Equal(t, one, missing("one"), "or the sets of many sessions would leave the gateway alone")
+	two := missing("two")
+	require.Len(t, two, 1+40/4)
+	require.NotEqual(t, one, two, "or they would show that the isolations are of one client")
 }

@@ -17,10 +17,11 @@ import (
 // tunnel is a session of streams with one exit, for one isolation.
 type tunnel struct {
 	*stream.Session
-	exit  directory.NodeID
-	began time.Time
-	surbs surbs
-	stale atomic.Bool // not for new streams: the exit is gone, or does not answer
+	exit   directory.NodeID
+	began  time.Time
+	surbs  surbs
+	decoys *decoys
+	stale  atomic.Bool // not for new streams: the exit is gone, or does not answer
 }
 
 // tunnels are those that there are.
@@ -68,8 +69,9 @@ func (c *Client) tunnel(isolation string, tried []directory.NodeID) (*tunnel, er
 	}
 	now := time.Now()
 	t := &tunnel{
-		exit:  exit.ID(),
-		began: now,
+		exit:   exit.ID(),
+		decoys: newDecoys(c.secret, "streams of "+isolation),
+		began:  now,
 		Session: stream.New(stream.Config{
 			Client:   true,
 			Room:     c.params.MaxMessage(len(stream.Service)) - cell.HeaderSize,
@@ -243,7 +245,7 @@ func (j *tunnelCell) done(err error) {
 // packet wraps the cell with its SURBs, all along fresh paths.
 func (j *tunnelCell) packet(c *Client, s *session) (outgoing, error) {
 	t := j.tunnel
-	to, exit, err := c.routeToExit(s, t.exit)
+	to, err := c.routeToExit(s, t)
 	if err != nil {
 		return outgoing{}, err
 	}
@@ -251,7 +253,7 @@ func (j *tunnelCell) packet(c *Client, s *session) (outgoing, error) {
 	back := to.back
 	for i := range made.SURBs {
 		if i > 0 {
-			back = to.from(exit, c.cfg.Hops)
+			back = to.another(c.cfg.Hops)
 		}
 		id, surb, key, err := c.newSURB(s, route{chart: to.chart, back: back})
 		if err != nil {
@@ -275,19 +277,18 @@ func (j *tunnelCell) packet(c *Client, s *session) (outgoing, error) {
 }
 
 // routeToExit chooses paths to and from a tunnel's exit. The error is one of route's.
-func (c *Client) routeToExit(s *session, id directory.NodeID) (to route, exit *directory.Descriptor, err error) {
+func (c *Client) routeToExit(s *session, t *tunnel) (to route, err error) {
 	err = c.tryCharts(s, func(ch *chart) error {
 		if err := ch.check(c.cfg.Hops); err != nil {
 			return err
 		}
 		exits := ch.exits[stream.Service]
-		i := slices.IndexFunc(exits, func(l directory.Lot) bool { return l.Mix.ID() == id })
+		i := slices.IndexFunc(exits, func(l directory.Lot) bool { return l.Mix.ID() == t.exit })
 		if i < 0 {
-			return fmt.Errorf("%w: the exit %s has gone, or has become the gateway", ErrNoService, id)
+			return fmt.Errorf("%w: the exit %s has gone, or has become the gateway", ErrNoService, t.exit)
 		}
-		exit = exits[i].Mix
-		to, err = ch.routeTo(&c.cfg, exit)
+		to, err = ch.routeTo(&c.cfg, exits[i].Mix, t.decoys)
 		return err
 	})
-	return to, exit, err
+	return to, err
 }
