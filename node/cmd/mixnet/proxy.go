@@ -50,7 +50,7 @@ there yet; the exit status is then 2 where the configuration is wrong.`,
 			return errors.New("--check is for a configuration file: name it with --config")
 		}
 		if err := checkProxyListen(p.listen, false); err != nil {
-			return fmt.Errorf("--listen %w: give a loopback address like 127.0.0.1:1080; a configuration file ('mixnet init proxy') can allow others", err)
+			return fmt.Errorf("--listen %w: give a loopback address like 127.0.0.1:1080; for others, make a file with 'mixnet init proxy' and set shared = true in it", err)
 		}
 		c, err := through.dial(cmd.Context())
 		if err != nil {
@@ -63,7 +63,7 @@ there yet; the exit status is then 2 where the configuration is wrong.`,
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "Programs reach the network by the proxy at %s, SOCKS5 or HTTP CONNECT. Stop it with Ctrl-C.\n", listener.Addr())
 		e := newEntrance(p, p.log.logger(cmd.ErrOrStderr()))
-		e.open(c.Dial)
+		e.open(c.Dial, c.Err)
 		return e.serve(cmd.Context(), listener)
 	}
 	return cmd
@@ -96,7 +96,7 @@ func (l *loadedProxy) run(ctx context.Context, log *slog.Logger) error {
 	c, err := l.connect(ctx, log)
 	if c != nil {
 		defer c.Close()
-		e.open(c.Dial)
+		e.open(c.Dial, c.Err)
 		log.Info("connected to the network")
 		<-ctx.Done()
 	}
@@ -166,47 +166,124 @@ type entrance struct {
 	limit  time.Duration // until a connection is there
 
 	mu   sync.Mutex
-	dial dialFunc // nil before there is a network; guarded by mu
-	lost bool     // what was logged last is that there is no way through the network; guarded by mu
+	dial dialFunc        // nil before there is a network; guarded by mu
+	way  func() error    // says why there is no gateway; nil where nobody knows; guarded by mu
+	lost bool            // what was logged last is that there is no way through the network; guarded by mu
+	hope context.Context // ends once there has been no gateway for gatewayPatience; guarded by mu
+	quit func()          // ends hope; guarded by mu
 }
 
 func newEntrance(p *proxySettings, log *slog.Logger) *entrance {
 	e := &entrance{log: log, limit: p.timeout}
 	e.server = socks5.Server{Dial: e.connect, MaxConns: p.connections, Log: log}
+	e.hope, e.quit = context.WithCancel(context.Background())
 	return e
 }
 
-// open lets programs in.
-func (e *entrance) open(dial dialFunc) {
+// open lets programs in. way says why there is no gateway, and may be nil.
+func (e *entrance) open(dial dialFunc, way func() error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.dial = dial
+	e.dial, e.way = dial, way
 }
 
 // serve serves programs until ctx ends.
 func (e *entrance) serve(ctx context.Context, listener net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { e.watch(ctx) })
+	defer watching.Wait()
+	defer cancel()
 	return e.server.Serve(ctx, listener)
 }
 
-// errNoNetwork is why a program gets no connection before there is a network.
-var errNoNetwork = fmt.Errorf("the proxy is not connected to its network: %w", syscall.ENETUNREACH)
+// gatewayPatience is for how long programs wait for a gateway. Whoever wants a connection then is refused, until there is
+// one.
+const gatewayPatience = 15 * time.Second
+
+// watch says when the gateway is lost, and when there is one again, until ctx ends.
+func (e *entrance) watch(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var since time.Time // that there is no gateway; zero while there is one
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		switch why := e.wayIn(); {
+		case why == nil && !since.IsZero():
+			since = time.Time{}
+			e.hopeAgain()
+			e.log.Info("connected again")
+		case why != nil && since.IsZero():
+			since = time.Now()
+			e.log.Warn("the gateway is lost; looking for another", "error", withoutAddresses(why))
+		case why != nil && time.Since(since) >= gatewayPatience:
+			e.quit()
+		}
+	}
+}
+
+// wayIn says why there is no gateway, as far as anybody knows.
+func (e *entrance) wayIn() error {
+	e.mu.Lock()
+	way := e.way
+	e.mu.Unlock()
+	if way == nil {
+		return nil
+	}
+	return way()
+}
+
+// hopeAgain lets programs wait for their connections.
+func (e *entrance) hopeAgain() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.quit()
+	e.hope, e.quit = context.WithCancel(context.Background())
+}
+
+// withoutAddresses returns what is wrong with a connection and not whose it is: a log should not tell the user's address.
+func withoutAddresses(err error) error {
+	if failed, ok := errors.AsType[*net.OpError](err); ok {
+		return failed.Err
+	}
+	return err
+}
+
+// Why a program gets no connection before there is a network, and after its gateway was lost.
+var (
+	errNoNetwork = fmt.Errorf("the proxy is not connected to its network: %w", syscall.ENETUNREACH)
+	errNoGateway = fmt.Errorf("the proxy has lost its gateway into the network, and looks for another: %w", syscall.ENETUNREACH)
+)
 
 func (e *entrance) connect(ctx context.Context, isolation, address string) (net.Conn, error) {
 	e.mu.Lock()
-	dial := e.dial
+	dial, hope := e.dial, e.hope
 	e.mu.Unlock()
 	if dial == nil {
 		return nil, errNoNetwork
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.limit)
 	defer cancel()
+	defer context.AfterFunc(hope, cancel)()
 	conn, err := dial(ctx, isolation, address)
+	switch {
+	case err == nil:
+	case hope.Err() != nil, errors.Is(err, client.ErrGateway):
+		err = errNoGateway // what a gateway said, or its host, is no answer of the destination's
+	case errors.Is(err, client.ErrNoService):
+		err = fmt.Errorf("no mix of this network is an exit that this proxy can use ('mixnet init node --exit' makes one): %w", err)
+	}
 	e.note(err)
 	return conn, err
 }
 
 // ways are the errors of which who runs the proxy should know, as none of them is about where a program wants to.
-var ways = []error{client.ErrGateway, client.ErrView, client.ErrNetwork, client.ErrNoService}
+// The gateway is watched without them.
+var ways = []error{client.ErrView, client.ErrNetwork, client.ErrNoService}
 
 // note logs when there is no way through the network, and when there is one again. It says nothing of who wanted what.
 func (e *entrance) note(err error) {

@@ -11,8 +11,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -69,16 +72,18 @@ func TestProxyOfANetwork(t *testing.T) {
 	require.Regexp(t, `\nmixnet_exit_streams_refused_total\{reason="policy"\} 1\n`, metrics.String())
 	require.NotContains(t, metrics.String(), "10.0.0.1")
 
-	proxy.signal(t, syscall.SIGTERM)
-	status, printed = proxy.ends(t)
-	require.Zero(t, status, printed)
-	require.Contains(t, printed, "msg=stopped")
-	require.NotContains(t, printed, "127.0.0.1:"+portOf(server.URL), "what programs want is in no log")
 	for _, mix := range mixes {
 		mix.signal(t, syscall.SIGKILL)
 		_, logged := mix.ends(t)
 		require.NotContains(t, logged, portOf(server.URL))
 	}
+	proxy.says(t, "the gateway is lost; looking for another")
+
+	proxy.signal(t, syscall.SIGTERM)
+	status, printed = proxy.ends(t)
+	require.Zero(t, status, printed)
+	require.Contains(t, printed, "msg=stopped")
+	require.NotContains(t, printed, "127.0.0.1:"+portOf(server.URL), "what programs want is in no log")
 }
 
 func portOf(url string) string { return url[strings.LastIndexByte(url, ':')+1:] }
@@ -121,9 +126,9 @@ func TestProxyThatAsksForTooMuch(t *testing.T) {
 func TestProxySaysOnceThatTheNetworkIsGone(t *testing.T) {
 	var log output
 	e := newEntrance(newProxySettings(), slog.New(slog.NewTextHandler(&log, nil)))
-	lost := fmt.Errorf("%w: dial tcp: refused", client.ErrGateway)
+	lost := fmt.Errorf("%w: dial tcp: refused", client.ErrView)
 	var outcome error
-	e.open(func(context.Context, string, string) (net.Conn, error) { return nil, outcome })
+	e.open(func(context.Context, string, string) (net.Conn, error) { return nil, outcome }, nil)
 	for _, outcome = range []error{nil, syscall.ECONNREFUSED, lost, syscall.ECONNREFUSED, lost, context.Canceled, nil, nil, lost, nil} {
 		_, err := e.connect(t.Context(), "secret isolation", "secret.example.org:80")
 		require.ErrorIs(t, err, outcome)
@@ -145,9 +150,69 @@ func TestProxyWaitsForAsLongAsItsSettingsSay(t *testing.T) {
 	e.open(func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})
+	}, nil)
 	_, err = e.connect(t.Context(), "", "a.example.org:80")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// TestProxySaysThatItsGatewayIsLost within a second, and again that there is one, and tells nobody's address. Programs wait
+// for 15 s at most, and are told that it is not their destination that failed.
+func TestProxySaysThatItsGatewayIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log output
+		said := func() string {
+			synctest.Wait()
+			text, _ := log.now()
+			return text
+		}
+		var mu sync.Mutex
+		var why error
+		set := func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			why = err
+		}
+		e := newEntrance(newProxySettings(), slog.New(slog.NewTextHandler(&log, nil)))
+		e.open(func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, fmt.Errorf("%w (%w: %w)", ctx.Err(), client.ErrGateway, syscall.ECONNREFUSED)
+		}, func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			return why
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			e.watch(ctx)
+		}()
+		refused := func() time.Duration {
+			began := time.Now()
+			_, err := e.connect(t.Context(), "", "a.example.org:80")
+			require.ErrorIs(t, err, syscall.ENETUNREACH)
+			require.NotErrorIs(t, err, syscall.ECONNREFUSED)
+			require.ErrorContains(t, err, "lost its gateway")
+			return time.Since(began)
+		}
+		user := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 7}
+		for round := range 2 {
+			<-time.After(3 * time.Second)
+			require.Equal(t, 2*round, strings.Count(said(), "\n"), said())
+			set(fmt.Errorf("%w: %w", client.ErrGateway, &net.OpError{Op: "read", Net: "tcp", Source: user, Addr: user, Err: syscall.ECONNRESET}))
+			<-time.After(time.Second)
+			require.Equal(t, round+1, strings.Count(said(), `msg="the gateway is lost; looking for another" error="connection reset by peer"`), said())
+			require.LessOrEqual(t, refused(), gatewayPatience)
+			require.Zero(t, refused(), "who comes then is refused at once")
+			set(nil)
+			<-time.After(time.Second)
+			require.Equal(t, round+1, strings.Count(said(), `msg="connected again"`), said())
+		}
+		require.Equal(t, newProxySettings().timeout, refused(), "with a gateway, they wait")
+		require.NotContains(t, said(), "192.0.2.7")
+		cancel()
+		<-ended
+	})
 }
 
 // TestExitMetrics have names that Prometheus likes, all labels from the start, and what the exit says.

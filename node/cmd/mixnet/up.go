@@ -139,7 +139,7 @@ func (l *localNetwork) use(ctx context.Context, out io.Writer, socks net.Listene
 	}
 	flow := new(flow)
 	e := newEntrance(newProxySettings(), slog.New(slog.DiscardHandler))
-	e.open(l.journeys.dialer(flow.dialer(c.Dial)))
+	e.open(l.journeys.dialer(flow.dialer(c.Dial)), c.Err)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
