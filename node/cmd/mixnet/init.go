@@ -149,7 +149,7 @@ changed.`,
 			return err
 		}
 		if err := checkProxyListen(p.listen, false); err != nil {
-			return fmt.Errorf("--listen %w", err)
+			return fmt.Errorf("--listen %w: give a loopback address; for others, write listen and shared = true into the file that is made", err)
 		}
 		made, err := makeFolder(*dir, "proxy.toml", "", template(proxyHeader, p.list(), newProxySettings().list()))
 		if err != nil {

@@ -184,6 +184,8 @@ func (a *access) dial(ctx context.Context) (*client.Client, error) {
 	switch {
 	case errors.Is(err, directory.ErrNoAnswer) && len(a.urls) == 0:
 		return nil, fmt.Errorf("the network in %s is not running any more: start one with 'mixnet up'", *a.file)
+	case errors.Is(err, client.ErrNetwork):
+		return nil, fmt.Errorf("%w: start more mixes, or wait some 20 seconds for those that have just started", err)
 	case err != nil:
 		return nil, fmt.Errorf("%w (the network is the one %s)", err, where)
 	}

@@ -59,7 +59,7 @@ there yet; the exit status is then 2 where the configuration is wrong.`,
 		defer c.Close()
 		listener, err := net.Listen("tcp", p.listen)
 		if err != nil {
-			return fmt.Errorf("--listen %s: %w", p.listen, inUse(err))
+			return fmt.Errorf("--listen %s: cannot be used: %w; name another port with --listen, like 127.0.0.1:1081, or stop what listens there", p.listen, err)
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "Programs reach the network by the proxy at %s, SOCKS5 or HTTP CONNECT. Stop it with Ctrl-C.\n", listener.Addr())
 		e := newEntrance(p, p.log.logger(cmd.ErrOrStderr()))

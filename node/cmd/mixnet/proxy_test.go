@@ -102,7 +102,7 @@ func TestProxyInOneLine(t *testing.T) {
 
 	status, printed := result(t, n.access("proxy", "--listen", listen)...)
 	require.Equal(t, 1, status)
-	require.Regexp(t, `^mixnet: --listen `+listen+`: cannot be used: .*in use; .*another address.*\n$`, printed)
+	require.Regexp(t, `^mixnet: --listen `+listen+`: cannot be used: .*in use; .*another port.*\n$`, printed)
 
 	proxy.signal(t, syscall.SIGINT)
 	status, printed = proxy.ends(t)

@@ -10,8 +10,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +26,7 @@ import (
 type localOptions struct {
 	nodes, port int
 	network     string // file
+	elsewhere   bool   // it is not where commands look unless they are told
 	socks       int    // port
 	socksFixed  bool   // no other will do
 	allow       []netip.Prefix
@@ -61,7 +64,7 @@ Half of the mixes are exits. They connect to public addresses alone, unless --al
 		if o.allow, err = parsePrefixes(*allow); err != nil {
 			return fmt.Errorf("--allow %w: give addresses like 127.0.0.1 or 192.168.7.0/24", err)
 		}
-		o.network, o.socksFixed = *path, cmd.Flags().Changed("socks")
+		o.network, o.elsewhere, o.socksFixed = *path, cmd.Flags().Changed("network"), cmd.Flags().Changed("socks")
 		return up(cmd.Context(), cmd.OutOrStdout(), o)
 	}
 	return cmd
@@ -108,7 +111,7 @@ func up(ctx context.Context, out io.Writer, o localOptions) (err error) {
 		return fmt.Errorf("another network was started at the same moment, as %s says: name another file with --network", o.network)
 	}
 	fmt.Fprintf(out, "%d mixes and a directory are running; mixes 1 to %d are exits.\n\n", o.nodes, exitsAmong(o.nodes))
-	if err := local.use(ctx, out, socks); err != nil && ctx.Err() == nil {
+	if err := local.use(ctx, out, socks, &o); err != nil && ctx.Err() == nil {
 		return err
 	}
 	fmt.Fprintln(out, "Stopped.")
@@ -128,7 +131,7 @@ func (o *localOptions) listenSOCKS() (net.Listener, error) {
 }
 
 // use is a client of the network, which shows one message going through and lets programs in, until ctx ends.
-func (l *localNetwork) use(ctx context.Context, out io.Writer, socks net.Listener) error {
+func (l *localNetwork) use(ctx context.Context, out io.Writer, socks net.Listener, o *localOptions) error {
 	c, err := client.New(ctx, client.Config{Directory: l.directory, Routed: l.journeys.routed})
 	if err != nil {
 		return err
@@ -147,24 +150,52 @@ func (l *localNetwork) use(ctx context.Context, out io.Writer, socks net.Listene
 		defer cancel()
 		served <- e.serve(ctx, socks)
 	}()
-	fmt.Fprintf(out, nextSteps, socks.Addr(), l.directory.URLs[0], l.operator.Addr())
+	fmt.Fprint(out, o.nextSteps(socks.Addr(), l.operator.Addr(), l.directory.URLs[0]))
 	l.watch(ctx, flow)
 	cancel()
 	return <-served
 }
 
-// nextSteps is what a newcomer can try once a network runs.
-const nextSteps = `
+// nextSteps says what a newcomer can try once a network runs, by commands that work as they stand.
+func (o *localOptions) nextSteps(socks, operator net.Addr, url string) string {
+	program, network := startedAs(os.Args[0]), ""
+	if o.elsewhere {
+		network = " --network " + shellWord(o.network)
+	}
+	servers := ""
+	if len(o.allow) == 0 {
+		servers = "For servers on this machine, too, start the network with --allow 127.0.0.1.\n"
+	}
+	return fmt.Sprintf(`
 Next, in another terminal, see the way of a request through the network and back:
-  curl --socks5-hostname %[1]s http://welcome.mix/
+  curl --socks5-hostname %[1]s http://%[2]s/
 Any program can go that way, by the proxy at %[1]s: SOCKS5, or HTTP CONNECT.
-To send messages, and to see how mix 1 is:
-  go run ./node/cmd/mixnet send "your message"
-  go run ./node/cmd/mixnet send --file README.md
-  go run ./node/cmd/mixnet ping
-  go run ./node/cmd/mixnet status --operator %[3]s
-The directory lists the mixes at %[2]s. Stop the network with Ctrl-C.
-`
+%[3]sTo send messages, and to see how mix 1 is:
+  %[4]s send%[5]s "your message"
+  %[4]s ping%[5]s
+  %[4]s status --operator %[6]s
+The directory lists the mixes at %[7]s. Stop the network with Ctrl-C.
+`, socks, welcomeHost, servers, program, network, operator, url)
+}
+
+// startedAs returns the shell's words that start this program once more, from its first argument.
+func startedAs(name string) string {
+	if strings.Contains(name, string(filepath.Separator)+"go-build") { // which 'go run' removes when it ends
+		return "go run ./node/cmd/mixnet"
+	}
+	return shellWord(name)
+}
+
+// shellWord writes a text so that a shell takes it for one word.
+func shellWord(text string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+:@%,=", r)
+	}
+	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
 
 // demonstrate sends one message around and says where it went.
 func (l *localNetwork) demonstrate(ctx context.Context, out io.Writer, c *client.Client) error {

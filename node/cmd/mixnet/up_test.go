@@ -222,6 +222,29 @@ func TestProxyTakesAnotherPort(t *testing.T) {
 	require.ErrorContains(t, err, "--socks 0")
 }
 
+// TestNextStepsWorkAsTheyStand: however the program was started, and wherever its network is.
+func TestNextStepsWorkAsTheyStand(t *testing.T) {
+	for name, want := range map[string]string{
+		"./mixnet":                          "./mixnet",
+		"/tmp/go-build3141/b001/exe/mixnet": "go run ./node/cmd/mixnet",
+		"/home/ann o'hara/mixnet":           `'/home/ann o'\''hara/mixnet'`,
+		"mixnet":                            "mixnet",
+		"/var/folders/x/T/go-build1/b001/exe/mix": "go run ./node/cmd/mixnet",
+	} {
+		require.Equal(t, want, startedAs(name))
+	}
+	at := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}
+	steps := (&localOptions{network: "/a b", elsewhere: true}).nextSteps(at, at, "http://127.0.0.1:2")
+	require.Contains(t, steps, " send --network '/a b' \"your message\"\n")
+	require.Contains(t, steps, " ping --network '/a b'\n")
+	require.Contains(t, steps, "--allow 127.0.0.1")
+	allowed, err := parsePrefixes([]string{"127.0.0.1"})
+	require.NoError(t, err)
+	steps = (&localOptions{network: "/a b", allow: allowed}).nextSteps(at, at, "http://127.0.0.1:2")
+	require.NotContains(t, steps, "--network")
+	require.NotContains(t, steps, "--allow")
+}
+
 // TestCountsWhatFlows, for the line that 'mixnet up' keeps.
 func TestCountsWhatFlows(t *testing.T) {
 	var f flow
