@@ -205,9 +205,11 @@ func serveUntil(ctx context.Context, n *node.Node, limit time.Duration, log *slo
 		case <-progress.C:
 			log.Info("still leaving", "packets", n.Stats().Held)
 		case err := <-drained:
-			switch {
+			switch held := n.Stats().Held; {
+			case errors.Is(err, context.DeadlineExceeded) && held == 0:
+				log.Info("the time to leave is over, and nothing is held")
 			case errors.Is(err, context.DeadlineExceeded):
-				log.Warn("the time to leave is over: packets that were held are lost", "packets", n.Stats().Held)
+				log.Warn("the time to leave is over: packets that were held are lost", "packets", held)
 			case err != nil:
 				log.Warn("left with an error", "error", err)
 			}
