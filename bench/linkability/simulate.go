@@ -95,7 +95,7 @@ func pool(interval time.Duration, load float64) scenario {
 
 // poisson has a MaxDelay that one in 10⁹ exceeds, so that delays have no memory.
 func poisson(mean time.Duration, load float64) scenario {
-	cfg := mix.Config{Strategy: "poisson", MaxDelay: mix.Quantile(mean, 1-1e-9)}
+	cfg := mix.Config{Strategy: "poisson", MaxDelay: longestDelay(mean)}
 	return scenario{cfg: cfg, parameter: fmt.Sprint("mean ", mean), delay: mean, rate: load}
 }
 
@@ -129,7 +129,7 @@ func simulate(c scenario, s mix.Strategy[packet], messages int, random *rand.Cha
 			p := mix.Packet[packet]{Sender: names[sender], Item: packet{arrival: watcher.arrivals, came: now}}
 			if c.delay > 0 {
 				var err error
-				if p.Delay, err = mix.Exponential(random, c.delay, c.cfg.MaxDelay); err != nil {
+				if p.Delay, err = exponential(random, c.delay, c.cfg.MaxDelay); err != nil {
 					return result{}, err
 				}
 			}

@@ -334,7 +334,7 @@ func TestSupplyFollowsUse(t *testing.T) {
 	use(1000, 3)
 	require.InDelta(t, 3000, s.target(now, round), 50)
 	use(5000, 3)
-	require.Equal(t, mostStock, s.target(now, round))
+	require.Equal(t, MaxStock, s.target(now, round))
 	for range 60 {
 		now = now.Add(time.Second)
 		s.count(now, round)

@@ -148,7 +148,7 @@ func (s *Session) stockUp(generation uint32, surbs [][]byte) {
 		s.generation, s.stock = generation, nil
 	}
 	for _, surb := range surbs {
-		if len(s.stock) < mostStock {
+		if len(s.stock) < MaxStock {
 			s.stock = append(s.stock, slices.Clone(surb))
 		}
 	}

@@ -5,11 +5,8 @@ import "time"
 // MaxStock is how many SURBs an exit keeps for one session at most.
 const MaxStock = 4096
 
-// The number of SURBs that a client means an exit to have.
-const (
-	leastStock = 32
-	mostStock  = MaxStock
-)
+// leastStock is how many SURBs a client means an exit to have at least, while there are streams.
+const leastStock = 32
 
 // supply says how many SURBs an exit should have, by how many it uses: by the cells that come from it, and not by what it says
 // it has, or one that says none would get as many as the client can make.
@@ -53,7 +50,7 @@ func (s *supply) count(now time.Time, round time.Duration) {
 // target is the stock that the exit should have.
 func (s *supply) target(now time.Time, round time.Duration) int {
 	s.count(now, round)
-	return min(max(3*s.need, leastStock), mostStock)
+	return min(max(3*s.need, leastStock), MaxStock)
 }
 
 // left is how many SURBs may still go before the count is over: the target once, and three for each that was used.

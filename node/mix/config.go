@@ -38,9 +38,8 @@ type Config struct {
 	// does leave a pool that nobody else enters. At least Interval; 10 times Interval if zero.
 	//
 	// A packet that asks a Poisson mix for more delay is held for MaxDelay. Who sees it leave can tell that it was such a
-	// packet; so all makers of packets draw with [Exponential] and the MaxDelay of the network as its max, and MaxDelay is
-	// a high [Quantile] of the network's delays. At most a year; 10 s if zero, which 1 in 22,000 delays with a mean of 1 s
-	// would exceed.
+	// packet; so all makers of packets draw no delay beyond the MaxDelay of the network, which is one that hardly any would
+	// exceed. At most a year; 10 s if zero, which 1 in 22,000 delays with a mean of 1 s would exceed.
 	MaxDelay time.Duration
 
 	// Rand is where the order of the packets comes from, and the choice from a pool: 8 bytes for each packet, or twice that

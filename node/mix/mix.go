@@ -8,7 +8,7 @@
 //   - "pool": a random part leaves every Interval, the rest stays for another: the timed dynamic pool of Mixmaster
 //     (Serjantov, Dingledine, Syverson, IH 2002) and Mixminion (Danezis, Dingledine, Mathewson, S&P 2003), which counts
 //     distinct senders too, and holds no packet for more than MaxDelay.
-//   - "poisson": each leaves by itself, after the delay that its maker drew with [Exponential] and wrote into it
+//   - "poisson": each leaves by itself, after the delay that its maker drew from the exponential distribution and wrote into it
 //     (Kesdogan, Egner, Büschkes, IH 1998; Loopix, USENIX Security 2017).
 //
 // Three things hold for all of them. What leaves together leaves in an order in which every permutation is equally
