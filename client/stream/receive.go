@@ -191,33 +191,6 @@ func (s *Session) acknowledged(now time.Time, c *cell.Cell, a *ack, prompt bool)
 	return true
 }
 
-// settle takes note that a cell has arrived.
-func (s *Session) settle(r *record, now time.Time, prompt bool) {
-	if r.state == settled {
-		return
-	}
-	if prompt {
-		s.trips.measure(now.Sub(r.at), s.flight)
-		s.pace.timed(r.round, now.Sub(r.at))
-	}
-	if r.state == waiting {
-		s.landed(r)
-	} else {
-		s.pace.found(r.round)
-	}
-	s.pace.returned(r.round)
-	r.state, r.surbs = settled, 0
-	for _, f := range r.frames {
-		if f.kind != frameData && f.kind != frameEnd {
-			continue
-		}
-		if c := s.streams[f.stream]; c != nil {
-			c.delivered(f.from, f.to, f.kind == frameEnd, now)
-		}
-	}
-	r.frames = nil
-}
-
 // handle does what a frame says. It returns false where that breaks the protocol.
 func (s *Session) handle(f *frame, now time.Time) bool {
 	c := s.streams[f.stream]

@@ -81,73 +81,6 @@ func (s *Session) pass(now time.Time) {
 	}
 }
 
-// expire finds the cells that are lost, whose frames go again.
-func (s *Session) expire(now time.Time) {
-	limit := now.Add(-s.trips.timeout())
-	silent := false
-	for ; s.front < len(s.sent) && !s.sent[s.front].at.After(limit); s.front++ {
-		r := &s.sent[s.front]
-		if r.state != waiting {
-			continue
-		}
-		r.state = lost
-		s.landed(r)
-		s.pace.lost(r.round)
-		silent = silent || !s.heard.After(r.at)
-		for _, f := range r.frames {
-			s.again(&f)
-		}
-	}
-	if silent {
-		s.trips.backoff = min(s.trips.backoff+1, mostBackoff)
-		s.probeAt = now // the exit may have no SURB left to answer with
-	}
-	s.forget(now)
-}
-
-// landed takes note that a cell is no longer under way.
-func (s *Session) landed(r *record) {
-	s.flight--
-	s.flying -= r.surbs
-	if len(r.frames) > 0 {
-		s.loaded--
-	}
-}
-
-// forget drops the records that no acknowledgement can change any more.
-func (s *Session) forget(now time.Time) {
-	old := now.Add(-2 * s.trips.timeout())
-	n := 0
-	for n < len(s.sent) && (s.sent[n].state == settled || s.sent[n].state == lost && s.sent[n].at.Before(old)) {
-		n++
-	}
-	clear(s.sent[:n])
-	s.sent, s.front = s.sent[n:], max(s.front-n, 0)
-}
-
-// again has a frame sent again that was lost.
-func (s *Session) again(f *sent) {
-	c := s.streams[f.stream]
-	switch f.kind {
-	case frameReset:
-	case frameCredit:
-		if c != nil {
-			s.credit(c)
-		}
-		return
-	case frameData, frameEnd:
-		if c != nil {
-			c.undelivered(f.from, f.to, f.kind == frameEnd)
-		}
-		return
-	default:
-		if c == nil || f.kind == frameOpen && c.isOpen {
-			return
-		}
-	}
-	s.control = append(s.control, f.control)
-}
-
 // credit has the other end told how far it may send.
 func (s *Session) credit(c *Conn) {
 	if !c.in.crediting {
@@ -228,20 +161,6 @@ func (s *Session) fill(now time.Time, surbs int, data bool) Cell {
 		s.stock = s.stock[1:]
 	}
 	return made
-}
-
-// drop gives up waiting for the oldest cell.
-func (s *Session) drop() {
-	r := &s.sent[0]
-	if r.state == waiting {
-		s.landed(r)
-		s.pace.lost(r.round)
-		for _, f := range r.frames {
-			s.again(&f)
-		}
-	}
-	s.sent[0] = record{}
-	s.sent, s.front = s.sent[1:], max(s.front-1, 0)
 }
 
 func (s *Session) probed(now time.Time) {

@@ -96,36 +96,6 @@ type Session struct {
 	probeAt    time.Time // the next
 }
 
-// record is one cell that was sent.
-type record struct {
-	at     time.Time
-	state  state
-	round  uint32
-	surbs  int // of the generation that counts
-	frames []sent
-}
-
-type state byte
-
-const (
-	settled state = iota // acknowledged, or nobody is to acknowledge it
-	waiting
-	lost
-)
-
-// sent is a frame as it is needed to send it again.
-type sent struct {
-	control
-	from, to uint64 // of data
-}
-
-// control is a frame that is made when it goes.
-type control struct {
-	kind   byte
-	code   Code
-	stream uint32
-}
-
 // New returns a session of that id.
 func New(cfg Config, id uint64, now time.Time) *Session {
 	if cfg.Patience == 0 {
