@@ -139,4 +139,3 @@ func (s *Session) settle(r *record, now time.Time, prompt bool) {
 	}
 	r.frames = nil
 }
-
