@@ -5,6 +5,10 @@
 // [Client.Send] sends one that nobody answers. Every packet takes a fresh random path through at least three mixes, no mix
 // twice, and so does every reply, by a SURB that the client has sent along.
 //
+// Connections are what most programs want: [Client.Dial] has the signature that socks5.Server wants of its Dial, and with
+// that makes a proxy. Its isolation keeps apart what must not be linked: connections share a session at an exit only where
+// theirs is equal. "" is one like any other: all that have it may share.
+//
 // A client lives until it is closed. It follows the network through its key epochs, and asks mixes for delays where its
 // network wants them. When its link to the gateway breaks it goes back to the same one, which has kept the replies that
 // came meanwhile, for a minute; or else it finds another, and sends again what was under way. While no gateway takes it,
