@@ -113,8 +113,11 @@ func TestProxyInOneLine(t *testing.T) {
 func TestProxyThatAsksForTooMuch(t *testing.T) {
 	n := install(t, 0)
 	start(t, "directory", "--config", n.directory).says(t, "the directory runs")
+	status, printed := result(t, n.access("proxy", "--listen", "127.0.0.1:0")...)
+	require.Equal(t, 1, status, printed)
+	require.Regexp(t, `take 4 mixes, and it has 0: start more mixes, or wait [^()]*\n$`, printed)
 	config := filepath.Join(n.dir, "proxy", "proxy.toml")
-	status, printed := result(t, n.access("init", "proxy", "--dir", filepath.Dir(config), "--listen", "127.0.0.1:0")...)
+	status, printed = result(t, n.access("init", "proxy", "--dir", filepath.Dir(config), "--listen", "127.0.0.1:0")...)
 	require.Zero(t, status, printed)
 	edit(t, config, "hops = 6")
 	status, printed = result(t, "proxy", "--config", config)
@@ -138,6 +141,15 @@ func TestProxySaysOnceThatTheNetworkIsGone(t *testing.T) {
 	require.Equal(t, 2, strings.Count(said, "a way through the network again"), said)
 	require.Equal(t, 4, strings.Count(said, "\n"))
 	require.NotContains(t, said, "secret")
+}
+
+// TestProxyOfANetworkWithoutExits says how one is made.
+func TestProxyOfANetworkWithoutExits(t *testing.T) {
+	e := newEntrance(newProxySettings(), slog.New(slog.DiscardHandler))
+	e.open(func(context.Context, string, string) (net.Conn, error) { return nil, client.ErrNoService }, nil)
+	_, err := e.connect(t.Context(), "", "a.example.org:80")
+	require.ErrorIs(t, err, client.ErrNoService)
+	require.ErrorContains(t, err, "mixnet init node --exit")
 }
 
 // TestProxyWaitsForAsLongAsItsSettingsSay for a connection.
