@@ -22,7 +22,7 @@ var failures = []failure{
 	{syscall.EACCES, replyNotAllowed, http.StatusForbidden, "The exit's policy does not allow this address."},
 	{syscall.ECONNREFUSED, replyRefused, http.StatusBadGateway, "The destination refused the connection."},
 	{syscall.EHOSTUNREACH, replyHost, http.StatusBadGateway, "The destination cannot be reached, or there is no such name."},
-	{syscall.ENETUNREACH, replyNetwork, http.StatusBadGateway, "The destination's network cannot be reached."},
+	{syscall.ENETUNREACH, replyNetwork, http.StatusBadGateway, "The network cannot be reached: the proxy has lost its own, or there is no way to the destination's."},
 	{syscall.ETIMEDOUT, replyExpired, http.StatusGatewayTimeout, "The destination did not answer in time."},
 	{context.DeadlineExceeded, replyExpired, http.StatusGatewayTimeout, "The connection took too long."},
 }
