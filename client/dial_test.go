@@ -387,14 +387,15 @@ func TestRoundTripOfAnIdleNetwork(t *testing.T) {
 // TestManyStreamsInBadWeather: 200 streams of mixed size at once, through mixes with Poisson delays of 200 ms, over links
 // that lose and double packets, while one mix dies: each byte comes once, in order, and nothing stalls.
 func TestManyStreamsInBadWeather(t *testing.T) {
-	streams, longest := 200, 60_000
-	if testing.Short() {
-		streams, longest = 40, 20_000
-	}
-	for _, test := range []struct {
+	type weather struct {
 		loss   float64
 		within time.Duration
-	}{{0, 2 * time.Minute}, {.01, 3 * time.Minute}, {.05, 5 * time.Minute}} {
+	}
+	streams, longest, all := 200, 60_000, []weather{{0, 2 * time.Minute}, {.01, 3 * time.Minute}, {.05, 5 * time.Minute}}
+	if testing.Short() {
+		streams, longest, all = 20, 10_000, all[2:]
+	}
+	for _, test := range all {
 		t.Run(fmt.Sprintf("%v lost", test.loss), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var (

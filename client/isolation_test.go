@@ -196,7 +196,7 @@ func TestDialOfAClosedClient(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(time.Second)
 		c.Close()
 		dialling.Wait()
 		_, err := c.Dial(t.Context(), "", "echo.mix:7")

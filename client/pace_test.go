@@ -68,6 +68,9 @@ var uses = []struct {
 // TestPaceHidesUse: the moments at which a client's packets leave are those of an idle one, exactly so with equal gaps. All
 // messages arrive, and no cell is sent twice for having waited.
 func TestPaceHidesUse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and nothing here is concurrent that is not so in other tests")
+	}
 	const rate = 20
 	for _, constant := range []bool{true, false} {
 		for _, test := range uses {
