@@ -55,9 +55,7 @@ func (f *frames) packets(from, to string) (packets []nodetest.Frame, at []time.T
 // TestCoverHasItsRates over hours: as many loops and drops as there should be, as random as a Poisson process is, all of
 // which arrive. The bounds are six deviations wide.
 func TestCoverHasItsRates(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		const loops, drops, minutes = 0.05, 0.1, 120
 		n := nodetest.Start(t, nodetest.Config{Node: seldom, Client: withCover(loops, drops)})
@@ -108,6 +106,7 @@ func TestNoCoverByDefault(t *testing.T) {
 // TestCoverLooksLikeMessages to all who see the links of its client and of the mixes: frames of one kind, of one size and
 // one epoch, at whose bytes there is nothing to see, from a host to the gateway, from mix to mix, and to the client.
 func TestCoverLooksLikeMessages(t *testing.T) {
+	long(t)
 	look := func(t *testing.T, cover client.Cover, messages int) (links map[string]bool, wire *frames) {
 		links, wire = make(map[string]bool), &frames{}
 		synctest.Test(t, func(t *testing.T) {
@@ -188,6 +187,7 @@ func requireNoPattern(t *testing.T, packets []nodetest.Frame) {
 // TestCoverIsDelayedLikeMessages: the mixes on its way hold it for as long on average, four of them for a loop of four hops,
 // and for a drop of three the two before the last.
 func TestCoverIsDelayedLikeMessages(t *testing.T) {
+	long(t)
 	for _, test := range []struct {
 		name   string
 		cover  client.Cover
@@ -238,9 +238,7 @@ func TestCoverIsDelayedLikeMessages(t *testing.T) {
 
 // TestLostLoopsAreCounted: a mix that throws away all that comes to it is in the way of a known part of the loops.
 func TestLostLoopsAreCounted(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		var hole switchable
 		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Node: seldom, Client: withCover(0.5, 0), Tap: hole.Tap})
@@ -270,9 +268,7 @@ func TestLostLoopsAreCounted(t *testing.T) {
 
 // TestLoopsThatTakeLongAreNotLost where mixes delay packets.
 func TestLoopsThatTakeLongAreNotLost(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{
 			Network: directory.Network{MeanDelay: 5 * time.Second},

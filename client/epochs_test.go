@@ -89,9 +89,7 @@ func TestEpochsPassUnderLoad(t *testing.T) {
 // TestDaysPass, and a client that nobody looks after works as on its first: 30 of them with SPHINX_CLIENT_LONG=1, which
 // take half a minute.
 func TestDaysPass(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	days := 3
 	if os.Getenv("SPHINX_CLIENT_LONG") != "" {
 		days = 30
@@ -113,6 +111,7 @@ func TestDaysPass(t *testing.T) {
 
 // TestDirectoryMayBeAwayForHalfAnEpoch, and some more, whenever it is that it goes away.
 func TestDirectoryMayBeAwayForHalfAnEpoch(t *testing.T) {
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		const epoch = time.Minute
 		n := nodetest.Start(t, epochsOf(epoch))
@@ -176,9 +175,7 @@ func TestDirectoryIsNotAskedByAllAtOnce(t *testing.T) {
 // TestDelaysAreWaitedFor: where the network's mixes delay packets for seconds, nothing is sent twice, from the first
 // packet on, and trips take what the delays add up to.
 func TestDelaysAreWaitedFor(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	for _, mean := range []time.Duration{100 * time.Millisecond, time.Second, 6 * time.Second} {
 		t.Run(mean.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -36,6 +36,14 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
+// long skips a test that takes long, and in which nothing is concurrent that is not so in shorter ones, where time is short:
+// the race detector makes it ten times longer.
+func long(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
+}
+
 // requireEcho sends a message around and compares what comes back.
 func requireEcho(t *testing.T, c *client.Client, body []byte) {
 	t.Helper()

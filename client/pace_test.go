@@ -68,9 +68,7 @@ var uses = []struct {
 // TestPaceHidesUse: the moments at which a client's packets leave are those of an idle one, exactly so with equal gaps. All
 // messages arrive, and no cell is sent twice for having waited.
 func TestPaceHidesUse(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	const rate = 20
 	for _, constant := range []bool{true, false} {
 		for _, test := range uses {
@@ -117,9 +115,7 @@ func requireExponential(t *testing.T, mean time.Duration, gaps []time.Duration) 
 
 // TestPaceMakesSendersWait, and loses nothing for that: a message of so many cells takes its time.
 func TestPaceMakesSendersWait(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	for _, rate := range []float64{1, 10, 300} {
 		synctest.Test(t, func(t *testing.T) {
 			n := nodetest.Start(t, nodetest.Config{Client: paced(client.Pace{Rate: rate})})
@@ -170,9 +166,7 @@ func TestPaceSurvivesItsLink(t *testing.T) {
 
 // TestPaceGoesOnWithoutANetwork: when no packets can be made, what leaves looks the same from outside.
 func TestPaceGoesOnWithoutANetwork(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{
 			Node:   seldom,
@@ -204,9 +198,7 @@ func TestPaceGoesOnWithoutANetwork(t *testing.T) {
 
 // TestCoverThatWaitedIsNotSentTooLate: a client that was busy for some epochs has cover of old ones, which no mix would take.
 func TestCoverThatWaitedIsNotSentTooLate(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{
 			Network: directory.Network{Epoch: time.Minute},
@@ -223,9 +215,7 @@ func TestCoverThatWaitedIsNotSentTooLate(t *testing.T) {
 
 // TestPaceHasItsShareOfDrops.
 func TestPaceHasItsShareOfDrops(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and nothing here is concurrent that is not so in other tests")
-	}
+	long(t)
 	for _, drops := range []float64{0, 0.3, 1} {
 		synctest.Test(t, func(t *testing.T) {
 			maxHops := 5

@@ -30,6 +30,7 @@ func at(n *nodetest.Network, c *client.Client) int {
 
 // TestLostGatewayIsMadeUpFor: a message that is under way when its client loses the gateway arrives whole, soon after.
 func TestLostGatewayIsMadeUpFor(t *testing.T) {
+	long(t)
 	const cells = client.Window + 100
 	for _, test := range []struct {
 		name string
@@ -264,6 +265,7 @@ func TestGatewayThatLeavesIsLeft(t *testing.T) {
 // TestForgetfulDirectoryDoesNoHarm: one that has lost its memory lists no mix, and then those that have registered
 // again. Requests go on through the mixes that were listed before, and so does the way through the gateway.
 func TestForgetfulDirectoryDoesNoHarm(t *testing.T) {
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Node: func(i int, cfg *node.Config) {
 			cfg.Refresh = 25 * time.Minute
@@ -375,6 +377,7 @@ func TestOnlyTheGatewayOffersIt(t *testing.T) {
 
 // TestCloseWaitsForNobody, whatever keeps the client from a gateway.
 func TestCloseWaitsForNobody(t *testing.T) {
+	long(t)
 	for _, test := range []struct {
 		name string
 		dial func(ctx context.Context, address string) (net.Conn, error)

@@ -81,6 +81,7 @@ func lying(t *testing.T, l liar) *nodetest.Network {
 
 // TestUselessAnswersAreNoAnswers, and other requests of the client do not notice.
 func TestUselessAnswersAreNoAnswers(t *testing.T) {
+	long(t)
 	for _, test := range useless {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -103,6 +104,7 @@ func TestUselessAnswersAreNoAnswers(t *testing.T) {
 // TestUselessAnswersOfOneMixAreMadeUpFor by those of others that offer the same service: a cell that one mix did not
 // answer goes to another.
 func TestUselessAnswersOfOneMixAreMadeUpFor(t *testing.T) {
+	long(t)
 	for _, test := range useless {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
