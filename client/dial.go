@@ -103,8 +103,8 @@ func checkAddress(address string) error {
 // waiting says what the client was waiting for when a context ended.
 func (c *Client) waiting(ctx context.Context) error {
 	err := fmt.Errorf("client: %w", context.Cause(ctx))
-	if s, why := c.access.get(); s == nil {
-		return fmt.Errorf("%w (%w: %w)", err, ErrGateway, why)
+	if missing := c.access.missing(); missing != nil {
+		return fmt.Errorf("%w (%w)", err, missing)
 	}
 	return err
 }

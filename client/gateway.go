@@ -105,16 +105,21 @@ func (a *access) get() (*session, error) {
 	return a.session, a.failure
 }
 
+// missing returns nil while there is a session, and else an error that wraps ErrGateway and why there is none.
+func (a *access) missing() error {
+	if s, why := a.get(); s == nil {
+		return fmt.Errorf("%w: %w", ErrGateway, why)
+	}
+	return nil
+}
+
 // Err returns nil while the client has a gateway, and else why it has none: an error that wraps ErrGateway, or ErrClosed. A
 // client without a gateway looks for one by itself.
 func (c *Client) Err() error {
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}
-	if s, why := c.access.get(); s == nil {
-		return fmt.Errorf("%w: %w", ErrGateway, why)
-	}
-	return nil
+	return c.access.missing()
 }
 
 // heed has the session, where there is one, take note of a view. What is expected from a gateway that was started anew is

@@ -46,10 +46,10 @@ func (c *Client) wrap(s *session) error {
 	}
 }
 
-// newSURB makes a SURB for the route's way back, as it goes into a cell.
-func (c *Client) newSURB(s *session, to route) (id sphinx.MessageID, encoded []byte, key *sphinx.ReplyKey, err error) {
+// newSURB makes a SURB for a way back, as it goes into a cell.
+func (c *Client) newSURB(s *session, back []sphinx.Hop) (id sphinx.MessageID, encoded []byte, key *sphinx.ReplyKey, err error) {
 	rand.Read(id[:])
-	surb, key, err := c.params.NewSURB(nil, to.hops(to.back), s.mailbox.name, id)
+	surb, key, err := c.params.NewSURB(nil, back, s.mailbox.name, id)
 	if err != nil {
 		return id, nil, nil, err
 	}

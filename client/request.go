@@ -143,8 +143,8 @@ func (c *Client) run(ctx context.Context, r *request) ([]byte, error) {
 // ended says how far a request had come when its context ended.
 func (c *Client) ended(ctx context.Context, r *request) error {
 	err := fmt.Errorf("client: %d of %d cells answered: %w", r.answered, r.total, context.Cause(ctx))
-	if s, why := c.access.get(); s == nil {
-		return fmt.Errorf("%w (%w: %w)", err, ErrGateway, why)
+	if missing := c.access.missing(); missing != nil {
+		return fmt.Errorf("%w (%w)", err, missing)
 	}
 	if r.obstacle != nil {
 		return fmt.Errorf("%w (%w)", err, r.obstacle)
@@ -262,7 +262,7 @@ func (j piece) packet(c *Client, s *session) (outgoing, error) {
 	if err != nil {
 		return outgoing{}, err
 	}
-	id, surb, key, err := c.newSURB(s, to)
+	id, surb, key, err := c.newSURB(s, to.hops(to.back))
 	if err != nil {
 		return outgoing{}, err
 	}

@@ -255,7 +255,7 @@ func (j *tunnelCell) packet(c *Client, s *session) (outgoing, error) {
 		if i > 0 {
 			back = to.another(c.cfg.Hops)
 		}
-		id, surb, key, err := c.newSURB(s, route{chart: to.chart, back: back})
+		id, surb, key, err := c.newSURB(s, to.hops(back))
 		if err != nil {
 			return outgoing{}, err
 		}
@@ -282,12 +282,11 @@ func (c *Client) routeToExit(s *session, t *tunnel) (to route, err error) {
 		if err := ch.check(c.cfg.Hops); err != nil {
 			return err
 		}
-		exits := ch.exits[stream.Service]
-		i := slices.IndexFunc(exits, func(l directory.Lot) bool { return l.Mix.ID() == t.exit })
-		if i < 0 {
+		exit, _ := ch.view.Node(t.exit)
+		if !slices.ContainsFunc(ch.exits[stream.Service], func(l directory.Lot) bool { return l.Mix == exit }) {
 			return fmt.Errorf("%w: the exit %s has gone, or has become the gateway", ErrNoService, t.exit)
 		}
-		to, err = ch.routeTo(&c.cfg, exits[i].Mix, t.decoys)
+		to, err = ch.routeTo(&c.cfg, exit, t.decoys)
 		return err
 	})
 	return to, err
