@@ -27,8 +27,8 @@ type Cover struct {
 	Drops float64
 }
 
-// maxCover is a limit, in packets per second, on what can only be a mistake.
-const maxCover = 1000
+// MaxCover is the highest rate of a Cover or a Pace, in packets per second: more can only be a mistake.
+const MaxCover = 1000
 
 // minLoopHops is the length of the shortest loop. With one mix less, the only one beside the gateway would see that the
 // packet goes where it comes from.
@@ -40,8 +40,8 @@ func loopHops(hops, maxHops int) int { return min(hops+1, maxHops) }
 // check says what is wrong with c, in a network where loops have so many hops.
 func (c Cover) check(loopHops int) error {
 	for _, rate := range []float64{c.Loops, c.Drops} {
-		if !(rate >= 0 && rate <= maxCover) { // not a number is neither
-			return fmt.Errorf("client: Config.Cover has a rate of %v per second, must be 0 to %d", rate, maxCover)
+		if !(rate >= 0 && rate <= MaxCover) { // not a number is neither
+			return fmt.Errorf("client: Config.Cover has a rate of %v per second, must be 0 to %d", rate, MaxCover)
 		}
 	}
 	if c.Loops > 0 && loopHops < minLoopHops {

@@ -33,8 +33,8 @@ func (p Pace) check(cover Cover, loopHops int) error {
 	switch {
 	case p == Pace{}:
 		return nil
-	case !(p.Rate >= 1 && p.Rate <= maxCover): // not a number is neither
-		return fmt.Errorf("client: Config.Pace.Rate is %v per second, must be 1 to %d", p.Rate, maxCover)
+	case !(p.Rate >= 1 && p.Rate <= MaxCover): // not a number is neither
+		return fmt.Errorf("client: Config.Pace.Rate is %v per second, must be 1 to %d", p.Rate, MaxCover)
 	case !(p.Drops >= 0 && p.Drops <= 1):
 		return fmt.Errorf("client: Config.Pace.Drops is %v, must be 0 to 1", p.Drops)
 	case cover != Cover{}:

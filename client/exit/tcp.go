@@ -161,7 +161,8 @@ func (t *TCP) Handle(ctx context.Context, message []byte, send func(first sphinx
 	case err == errFull:
 		return t.refuse(&c, now, send)
 	case err == errUnknown:
-		return t.disown(&c, send)
+		t.disown(&c, send)
+		return nil
 	case err != nil || s == nil:
 		return err
 	}
@@ -221,11 +222,10 @@ func (t *TCP) refuse(c *cell.Cell, now time.Time, send func(first sphinx.Address
 }
 
 // disown tells a client that its session is not known here, if its cell has a SURB.
-func (t *TCP) disown(c *cell.Cell, send func(first sphinx.Address, packet []byte)) error {
+func (t *TCP) disown(c *cell.Cell, send func(first sphinx.Address, packet []byte)) {
 	if len(c.SURBs) > 0 {
 		t.reply().send(c.SURBs[0], cell.Cell{Stream: c.Stream, Data: stream.Goodbye()}, send)
 	}
-	return nil
 }
 
 // reply makes packets of cells. Its buffers are used again and again.

@@ -87,9 +87,6 @@ func (p *proxySettings) list() []setting {
 	}, p.log.list())
 }
 
-// maxRate is the most cover traffic that a client makes, in packets per second.
-const maxRate = 1000
-
 // loadProxy reads and checks a proxy's configuration file. The error is a *configError.
 func loadProxy(file string) (*loadedProxy, error) {
 	p := newProxySettings()
@@ -116,8 +113,8 @@ func loadProxy(file string) (*loadedProxy, error) {
 // checkTraffic refuses cover and paces that no client makes.
 func (p *proxySettings) checkTraffic(c *configuration) {
 	for key, rate := range map[string]float64{"cover.loops": p.cover.Loops, "cover.drops": p.cover.Drops} {
-		if (rate < 0 || rate > maxRate) && c.usable(key) {
-			c.refuse(key, fmt.Sprintf("is %v, must be 0 to %d", rate, maxRate))
+		if (rate < 0 || rate > client.MaxCover) && c.usable(key) {
+			c.refuse(key, fmt.Sprintf("is %v, must be 0 to %d", rate, client.MaxCover))
 		}
 	}
 	if (p.pace.Drops < 0 || p.pace.Drops > 1) && c.usable("pace.drops") {
@@ -125,8 +122,8 @@ func (p *proxySettings) checkTraffic(c *configuration) {
 	}
 	switch rate := p.pace.Rate; {
 	case !c.usable("pace.rate"):
-	case rate < 0 || rate > 0 && rate < 1 || rate > maxRate:
-		c.refuse("pace.rate", fmt.Sprintf("is %v, must be 0, or 1 to %d", rate, maxRate))
+	case rate < 0 || rate > 0 && rate < 1 || rate > client.MaxCover:
+		c.refuse("pace.rate", fmt.Sprintf("is %v, must be 0, or 1 to %d", rate, client.MaxCover))
 	case rate == 0 && p.pace.Constant:
 		c.refuse("pace.constant", "is set without pace.rate")
 	case rate == 0 && p.pace.Drops != 0:
