@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"sphinx/internal/...":   {"lioness/...", "sphinx/internal/..."},
 	"sphinx/vectors":        {"lioness/...", "sphinx", "sphinx/internal/...", "testvectors"},
 	"tao":                   {},
+	"tao/...":               {"tao", "tao/..."}, // attestors, which only the binary imports
 	"testvectors":           {},
 	"node/internal/durable": {},
 	"node/mix":              {},

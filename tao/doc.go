@@ -1,0 +1,2 @@
+// Package tao binds the keys of mixes to machines.
+package tao
