@@ -34,7 +34,6 @@ func openJournal(path string, register uint8, a Attestor) (*journal, error) {
 	}
 	switch {
 	case known && j.events.Replay(j.start) == value:
-		return j, nil
 	case known && len(j.events) > 0 && j.events[:len(j.events)-1].Replay(j.start) == value:
 		j.events = j.events[:len(j.events)-1] // written, and then not measured
 	case !known || value == j.start || value == [32]byte{}:
@@ -43,7 +42,7 @@ func openJournal(path string, register uint8, a Attestor) (*journal, error) {
 		return nil, fmt.Errorf("tao: register %d has been extended by something that %s does not know: start the machine anew, or if that was done, remove the file",
 			register, path)
 	}
-	return j, j.rewrite()
+	return j, j.rewrite() // without what a crash may have left behind the last event
 }
 
 // load reads the file, and reports whether there is one. What a crash has left of an event that was being written is left

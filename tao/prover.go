@@ -29,7 +29,7 @@ type Prover struct {
 	record *Record
 
 	mu  sync.Mutex
-	log *journal // guarded by mu
+	log *journal // guarded by mu; nil after it has failed
 }
 
 // Statement is what a node says of itself in evidence.
@@ -60,10 +60,24 @@ func NewProver(cfg ProverConfig) (*Prover, error) {
 		return nil, fmt.Errorf("%w: it is for another attestation key than this machine has: enrol the node again", ErrRecord)
 	}
 	p := &Prover{cfg: cfg, record: record}
-	if p.log, err = openJournal(cfg.LogFile, cfg.Register, cfg.Attestor); err != nil {
-		return nil, err
+	return p, p.begin()
+}
+
+// begin opens the log and measures the program, unless all that has happened since it was last measured is nothing: a program that
+// fails to start, again and again, must not fill the log.
+func (p *Prover) begin() error {
+	log, err := openJournal(p.cfg.LogFile, p.cfg.Register, p.cfg.Attestor)
+	if err != nil {
+		return err
 	}
-	return p, p.log.measure(Event{Kind: ProgramStarted, Digest: cfg.Program})
+	started := Event{Kind: ProgramStarted, Digest: p.cfg.Program}
+	if !slices.Equal(log.events.running(), EventLog{started}) {
+		if err := log.measure(started); err != nil {
+			return err
+		}
+	}
+	p.log = log
+	return nil
 }
 
 // Kind returns the kind of the attestor.
@@ -76,6 +90,9 @@ func (p *Prover) Record() *Record { return p.record }
 func (p *Prover) Room() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.log == nil {
+		return 0
+	}
 	return float64(len(p.log.events.Encode())) / maxLogSize
 }
 
@@ -97,6 +114,11 @@ func (p *Prover) Attest(s Statement, policy *Policy) ([]byte, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.log == nil {
+		if err := p.begin(); err != nil {
+			return nil, err
+		}
+	}
 	events := []Event{{Kind: Configured, Digest: s.Configuration.Digest()}}
 	for _, k := range s.Keys {
 		events = append(events, Event{KeyMade, k.Epoch, k.Key})
@@ -106,6 +128,9 @@ func (p *Prover) Attest(s Statement, policy *Policy) ([]byte, error) {
 			continue
 		}
 		if err := p.log.measure(e); err != nil {
+			if !errors.Is(err, ErrLogFull) {
+				p.log = nil // to be brought in step with the register again
+			}
 			return nil, err
 		}
 	}

@@ -181,17 +181,24 @@ func endorsementKey(public []byte) (crypto.PublicKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("its endorsement key: %w", err)
 	}
-	if a := parsed.ObjectAttributes; !a.Restricted || !a.Decrypt || a.SignEncrypt || !a.FixedTPM || !a.FixedParent {
-		return nil, fmt.Errorf("its endorsement key is not restricted to decryption in one TPM")
-	}
-	if parsed.Type != tpm2.TPMAlgRSA && parsed.Type != tpm2.TPMAlgECC {
-		return nil, fmt.Errorf("its endorsement key is neither of RSA nor of an elliptic curve")
+	if !isTemplate(*parsed, tpm2.ECCEKTemplate) && !isTemplate(*parsed, tpm2.RSAEKTemplate) {
+		return nil, fmt.Errorf("its endorsement key is not one of those that all TPMs have (TCG EK Credential Profile, templates L-1 and L-2)")
 	}
 	key, err := tpm2.Pub(*parsed)
 	if err != nil {
 		return nil, fmt.Errorf("its endorsement key: %w", err)
 	}
 	return key, nil
+}
+
+// isTemplate reports whether a key was made by a template. All of it counts: how a credential is encrypted for a key stands beside
+// the key, where whoever asks to be enrolled could have written that it is not encrypted at all.
+func isTemplate(key, template tpm2.TPMTPublic) bool {
+	if key.Type != template.Type {
+		return false
+	}
+	key.Unique = template.Unique
+	return bytes.Equal(tpm2.Marshal(key), tpm2.Marshal(template))
 }
 
 func addRegister(b *cryptobyte.Builder, r Register) {
