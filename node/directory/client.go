@@ -130,7 +130,7 @@ func (c *Client) accept(s server, got *fetched) (*View, error) {
 	case got.view.Version == last.view.Version && got.hash != last.hash:
 		return nil, s.distrust(fmt.Errorf("%w %d", ErrTwoViews, got.view.Version))
 	}
-	view, err := c.last.view.at(c.now())
+	view, err := c.last.view.At(c.now())
 	if err != nil {
 		if got.view.Version < c.last.view.Version {
 			err = fmt.Errorf("%w: it shows version %d after version %d, which has %w", ErrOlder, got.view.Version, last.view.Version, ErrExpired)

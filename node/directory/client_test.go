@@ -71,7 +71,7 @@ func TestClientDoesNotForgetAVersionThatExpired(t *testing.T) {
 
 	later := headerOf(4)
 	later.Expires = start.Add(2 * time.Hour)
-	view = sign(directoryKey, viewContext, later.encode(nil))
+	view = later.sign(directoryKey, encodeRest(nil, nil))
 	_, err = client.Fetch(t.Context())
 	require.ErrorIs(t, err, ErrOlder)
 	require.ErrorContains(t, err, "version 4 after version 5")

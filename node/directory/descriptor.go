@@ -108,7 +108,7 @@ func ParseDescriptor(signed []byte, now time.Time) (Descriptor, error) {
 		return Descriptor{}, err
 	}
 	if d.expired(now) {
-		return Descriptor{}, fmt.Errorf("%w: the descriptor was good until %s, and now is %s", ErrExpired, stamp(d.Expires), stamp(now))
+		return Descriptor{}, fmt.Errorf("%w: the descriptor was good until %s, and now is %s", ErrExpired, date(d.Expires), date(now))
 	}
 	return *d, nil
 }
@@ -208,5 +208,5 @@ func second(n uint64) (time.Time, bool) {
 	return time.Unix(int64(min(n, lastSecond)), 0).UTC(), n <= lastSecond
 }
 
-// stamp writes t for people.
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// date writes t for people.
+func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -60,7 +60,7 @@
 // # Encoding
 //
 // Numbers are big-endian, times are seconds since 1970, and [n] stands before what has a length of n bytes. A signature
-// is Ed25519 over the context, its closing zero byte, and everything that stands behind the signature.
+// is Ed25519 over the context, its closing zero byte, and everything that stands behind the signature there.
 //
 //	descriptor = signature(64) ‖ identity(32) ‖ version(8) ‖ expires(8) ‖ hash(32) ‖ weight(1) ‖ [1] address ‖
 //	             [1] keys ‖ [2] services ‖ [2] evidence
@@ -69,8 +69,10 @@
 //	services   = ([1] name) up to sixteen times, in ascending order of bytes
 //	leave      = signature(64) ‖ identity(32) ‖ version(8)
 //	             context "sphinxmix leave v1", by the identity
-//	view       = signature(64) ‖ version(8) ‖ published(8) ‖ expires(8) ‖ network ‖ [3] nodes
-//	             context "sphinxmix view v1", by the directory
+//	view       = stamp ‖ [2] policy ‖ [3] nodes
+//	stamp      = signature(64) ‖ version(8) ‖ published(8) ‖ expires(8) ‖ network ‖ SHA-256 of what follows the stamp(32)
+//	             context "sphinxmix view v2", by the directory
+//	policy     = nothing, or a signed policy as package tao has it
 //	network    = MaxHops(1) ‖ PayloadSize(4) ‖ number of the key schedule(1) ‖ epoch in s(4) ‖ mean delay in ms(4)
 //	nodes      = ([2] descriptor) any number of times, in ascending order of node ids
 //	hash       = SHA-256("sphinxmix network v1" ‖ 0x00 ‖ network)
@@ -97,5 +99,5 @@ const (
 	networkContext    = "sphinxmix network v1\x00"
 	descriptorContext = "sphinxmix descriptor v1\x00"
 	leaveContext      = "sphinxmix leave v1\x00"
-	viewContext       = "sphinxmix view v1\x00"
+	viewContext       = "sphinxmix view v2\x00"
 )

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/crypto/cryptobyte"
 )
 
 // descriptorSeeds are signed descriptors that are accepted at start.
@@ -29,7 +28,8 @@ func viewSeeds(t testing.TB) [][]byte {
 	nodes := descriptorSeeds(t)[1:]
 	expired := describe(3)
 	expired.Expires = start
-	return [][]byte{viewOf(1), viewOf(2, nodes[0]), viewOf(1<<63, append(nodes, signed(t, 3, expired))...)}
+	governed := headerOf(3).sign(directoryKey, encodeRest([]byte("policy"), nodes[:1]))
+	return [][]byte{viewOf(1), viewOf(2, nodes[0]), governed, viewOf(1<<63, append(nodes, signed(t, 3, expired))...)}
 }
 
 // addSeeds wants every seed accepted: one that is refused on its first byte leads the fuzzer nowhere.
@@ -71,13 +71,41 @@ func FuzzParseView(f *testing.F) {
 	addSeeds(f, viewSeeds(f), func(b []byte) error { _, err := parse(b); return err })
 	f.Fuzz(func(t *testing.T, b []byte) {
 		checkView(t, b)
-		if len(b) < ed25519.SignatureSize {
+		if len(b) < stampSize {
 			return
 		}
-		body := b[ed25519.SignatureSize:]
-		checkView(t, sign(directoryKey, viewContext, body))
-		if body, ok := resignedNodes(body); ok {
-			checkView(t, sign(directoryKey, viewContext, body))
+		b = resealed(b)
+		checkView(t, b)
+		if v, nodes, err := openView(b, public(directoryKey)); err == nil {
+			checkView(t, v.sign(directoryKey, encodeRest(v.SignedPolicy, resignedNodes(nodes))))
+		}
+	})
+}
+
+// FuzzParseStamp wants a stamp to be the directory's, and the one encoding of its meaning. It parses the input as it is, and
+// signed by the directory.
+func FuzzParseStamp(f *testing.F) {
+	check := func(t testing.TB, b []byte) error {
+		published, err := ParseStamp(b, public(directoryKey))
+		if err != nil {
+			return err
+		}
+		v, hash, err := parseStamp(b, public(directoryKey))
+		require.NoError(t, err)
+		require.Equal(t, published, v.Published)
+		again := v.sign(directoryKey, nil) // but for the hash
+		require.Equal(t, b[ed25519.SignatureSize:], slices.Concat(again[ed25519.SignatureSize:stampSize-len(hash)], hash[:]))
+		return nil
+	}
+	var seeds [][]byte
+	for _, view := range viewSeeds(f) {
+		seeds = append(seeds, view[:stampSize])
+	}
+	addSeeds(f, seeds, func(b []byte) error { return check(f, b) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_ = check(t, b)
+		if len(b) >= ed25519.SignatureSize {
+			_ = check(t, sign(directoryKey, viewContext, b[ed25519.SignatureSize:]))
 		}
 	})
 }
@@ -129,10 +157,11 @@ func checkView(t *testing.T, b []byte) {
 	}
 	require.NoError(t, v.Network.Validate())
 	require.True(t, v.Expires.After(start))
-	body := cryptobyte.String(b[ed25519.SignatureSize:])
-	nodes, err := splitNodes(body[viewNodesAt:])
+	opened, list, err := openView(b, public(directoryKey))
 	require.NoError(t, err)
-	require.Equal(t, []byte(body), v.encode(nodes))
+	nodes, err := splitNodes(list)
+	require.NoError(t, err)
+	require.Equal(t, b, opened.sign(directoryKey, encodeRest(v.SignedPolicy, nodes)))
 	current := 0
 	for _, signed := range nodes {
 		d, err := ParseDescriptor(signed, start)
@@ -169,23 +198,11 @@ func resigned(b []byte) []byte {
 	return sign(key, descriptorContext, body)
 }
 
-const viewNodesAt = viewHeaderSize - ed25519.SignatureSize
-
-// resignedNodes returns the body of a view with every node in it signed anew, and lengths that fit.
-func resignedNodes(body []byte) ([]byte, bool) {
-	if len(body) < viewNodesAt {
-		return nil, false
+// resignedNodes returns the nodes of a view, each signed anew.
+func resignedNodes(list []byte) (nodes [][]byte) {
+	split, _ := splitNodes(list)
+	for _, signed := range split {
+		nodes = append(nodes, resigned(signed))
 	}
-	nodes, err := splitNodes(body[viewNodesAt:])
-	if err != nil {
-		return nil, false
-	}
-	b := cryptobyte.NewBuilder(bytes.Clone(body[:viewNodesAt-3]))
-	b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
-		for _, signed := range nodes {
-			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(resigned(signed)) })
-		}
-	})
-	rebuilt, err := b.Bytes()
-	return rebuilt, err == nil
+	return nodes
 }

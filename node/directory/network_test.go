@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"crypto/ed25519"
 	"testing"
 	"time"
 
@@ -108,26 +109,26 @@ func TestViewCarriesTheWholeNetwork(t *testing.T) {
 	header.Network = Network{
 		Params: sphinx.Params{MaxHops: 50, PayloadSize: 65536}, Epoch: MaxEpoch, MeanDelay: MaxMeanDelay.Truncate(time.Millisecond),
 	}
-	v, err := parse(sign(directoryKey, viewContext, header.encode(nil)))
+	v, err := parse(header.sign(directoryKey, encodeRest(nil, nil)))
 	require.NoError(t, err)
 	require.Equal(t, header.Network, v.Network)
 }
 
 func TestViewWithAnImpossibleEpochIsRefused(t *testing.T) {
-	for name, spoil := range map[string]func(body []byte){
-		"no epoch":             func(body []byte) { clear(body[epochAt:][:4]) },
-		"an epoch of 2³² s":    func(body []byte) { copy(body[epochAt:], "\xff\xff\xff\xff") },
-		"a mean delay of days": func(body []byte) { copy(body[epochAt+4:], "\xff\xff\xff\xff") },
+	for name, spoil := range map[string]func(view []byte){
+		"no epoch":             func(view []byte) { clear(view[epochAt:][:4]) },
+		"an epoch of 2³² s":    func(view []byte) { copy(view[epochAt:], "\xff\xff\xff\xff") },
+		"a mean delay of days": func(view []byte) { copy(view[epochAt+4:], "\xff\xff\xff\xff") },
 	} {
-		body := headerOf(1).encode(nil)
-		spoil(body)
-		_, err := parse(sign(directoryKey, viewContext, body))
+		view := viewOf(1)
+		spoil(view)
+		_, err := parse(resealed(view))
 		require.ErrorIs(t, err, ErrNetwork, name)
 	}
 }
 
-// epochAt is where the epoch stands in the body of a view.
-const epochAt = 8 + timeSize + timeSize + 1 + 4 + 1
+// epochAt is where the epoch stands in a view.
+const epochAt = ed25519.SignatureSize + 8 + timeSize + timeSize + 1 + 4 + 1
 
 func TestDescriptorKnowsItsKeysByEpoch(t *testing.T) {
 	d := describe(1)

@@ -38,14 +38,14 @@ func (p *publication) page(key ed25519.PublicKey) []byte {
 	fmt.Fprintf(table, "key\t%s\n", hex.EncodeToString(key))
 	fmt.Fprintf(table, "packets\tup to %d hops, payload of %d bytes, %d bytes in all\n", p.MaxHops, p.PayloadSize, p.PacketSize())
 	fmt.Fprintf(table, "epochs\t%s each, this view was made in %d\n", p.Epoch, p.EpochAt(p.Published))
-	fmt.Fprintf(table, "view\tversion %d, from %s to %s\n", p.Version, stamp(p.Published), stamp(p.Expires))
+	fmt.Fprintf(table, "view\tversion %d, from %s to %s\n", p.Version, date(p.Published), date(p.Expires))
 	fmt.Fprintf(table, "nodes\t%d\n\n", len(nodes))
 	table.Flush()
 
 	fmt.Fprintf(table, "NODE\tADDRESS\tEPOCHS\tWEIGHT\tSERVICES\tEVIDENCE\tEXPIRES\n")
 	for _, d := range nodes {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
-			d.ID(), d.Address, epochs(d.Keys), d.Weight, orDash(strings.Join(d.Services, " ")), evidence(d.Evidence), stamp(d.Expires))
+			d.ID(), d.Address, epochs(d.Keys), d.Weight, orDash(strings.Join(d.Services, " ")), evidence(d.Evidence), date(d.Expires))
 	}
 	table.Flush()
 	return text.Bytes()

@@ -33,27 +33,20 @@ func (s *Server) pacing(size int) rate {
 
 // publication is a view as it goes out.
 type publication struct {
-	View   // without its nodes
-	signed []byte
-	tag    string // entity tag (RFC 9110 §8.8.3)
+	View                          // without its nodes
+	descriptors cryptobyte.String // of these; a part of signed
+	signed      []byte
+	tag         string // entity tag (RFC 9110 §8.8.3)
 }
 
-// newPublication checks that signed is a view of the directory, but not the nodes in it: whoever has the key checked
-// those.
+// newPublication checks that signed is a view of the directory, but not the policy and the nodes in it: whoever has the
+// key checked those.
 func newPublication(signed []byte, key ed25519.PublicKey) (*publication, error) {
-	if len(signed) < viewHeaderSize || len(signed) > MaxViewSize {
-		return nil, ErrView
-	}
-	body, err := verify(key, viewContext, signed)
+	v, nodes, err := openView(signed, key)
 	if err != nil {
 		return nil, err
 	}
-	rest := cryptobyte.String(body)
-	header, err := decodeHeader(&rest)
-	if err != nil {
-		return nil, err
-	}
-	return &publication{*header, signed, entityTag(sha256.Sum256(signed))}, nil
+	return &publication{*v, nodes, signed, entityTag(sha256.Sum256(signed))}, nil
 }
 
 // entityTag makes the ETag of a signed view from its hash.
@@ -61,7 +54,7 @@ func entityTag(hash [sha256.Size]byte) string { return `"` + hex.EncodeToString(
 
 // nodes returns the descriptors in the view, expired ones too. Their evidence is a part of signed.
 func (p *publication) nodes() []*Descriptor {
-	signed, _ := splitNodes(p.signed[viewHeaderSize:])
+	signed, _ := splitNodes(p.descriptors)
 	nodes := make([]*Descriptor, 0, len(signed))
 	for _, b := range signed {
 		if len(b) < ed25519.SignatureSize {
@@ -104,12 +97,12 @@ func (s *Server) publish(ctx context.Context) (*publication, error) {
 		if failure != nil {
 			break
 		}
-		body := d.header.encode(d.descriptors)
-		if d.forChanges && bytes.Equal(body[viewHeaderSize-ed25519.SignatureSize:], current.signed[viewHeaderSize:]) {
+		rest := encodeRest(d.header.SignedPolicy, d.descriptors)
+		if d.forChanges && bytes.Equal(rest, current.signed[stampSize:]) {
 			s.show(nil, d)
 			return current, nil
 		}
-		signed := sign(s.cfg.Key, viewContext, body)
+		signed := d.header.sign(s.cfg.Key, rest)
 		set, err := s.set(ctx, viewName, signed, d.mark)
 		if err != nil {
 			failure = err
@@ -117,7 +110,8 @@ func (s *Server) publish(ctx context.Context) (*publication, error) {
 		}
 		s.published = d.mark // of which the store has a later view now, this one or another
 		if set {
-			p := &publication{*d.header, signed, entityTag(sha256.Sum256(signed))}
+			nodes := signed[minViewSize+len(d.header.SignedPolicy):]
+			p := &publication{*d.header, nodes, signed, entityTag(sha256.Sum256(signed))}
 			s.show(p, d)
 			return p, nil
 		}

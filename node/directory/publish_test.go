@@ -106,7 +106,7 @@ func TestLargeViewsAreSignedLessOftenButInTime(t *testing.T) {
 		require.NoError(t, err)
 		return s.pacing(size)
 	}
-	require.Equal(t, rate{time.Second, 32}, pacing(viewHeaderSize, time.Hour, time.Hour))
+	require.Equal(t, rate{time.Second, 32}, pacing(minViewSize, time.Hour, time.Hour))
 	require.Equal(t, rate{time.Second, 32}, pacing(256<<10, time.Hour, time.Hour))
 	require.Equal(t, rate{4 * time.Second, 8}, pacing(1<<20, time.Hour, time.Hour))
 	require.Equal(t, rate{64 * time.Second, 1}, pacing(MaxViewSize, time.Hour, time.Hour))

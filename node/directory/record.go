@@ -65,7 +65,7 @@ func (s *Server) admissible(d *Descriptor, now time.Time, slack time.Duration) e
 		return fmt.Errorf("%w: here a packet has up to %d hops and a payload of %d bytes, an epoch has %s, and the mean delay is %s",
 			ErrOtherNetwork, n.MaxHops, n.PayloadSize, n.Epoch, n.MeanDelay)
 	case d.Expires.After(now.Add(MaxDescriptorLifetime + slack)):
-		return fmt.Errorf("%w: at most %s from now, which is %s here", ErrLifetime, MaxDescriptorLifetime, stamp(now))
+		return fmt.Errorf("%w: at most %s from now, which is %s here", ErrLifetime, MaxDescriptorLifetime, date(now))
 	}
 	return checkVersion(d.Version, now.Add(slack))
 }
@@ -73,7 +73,7 @@ func (s *Server) admissible(d *Descriptor, now time.Time, slack time.Duration) e
 // checkVersion keeps a clock that was wrong once from locking a node out until that time has come.
 func checkVersion(version uint64, now time.Time) error {
 	if latest := now.Add(clockSlack); version > uint64(max(latest.UnixMilli(), 0)) {
-		return fmt.Errorf("%w: version %d is a time in milliseconds after %s: is the node's clock right?", ErrFuture, version, stamp(latest))
+		return fmt.Errorf("%w: version %d is a time in milliseconds after %s: is the node's clock right?", ErrFuture, version, date(latest))
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"sphinxmix.example/tao"
 )
 
 // roster is what a server knows of the nodes. It only ever goes forward: of two records of a node the one with the
@@ -14,12 +16,15 @@ type roster struct {
 	places  int // how many nodes may have a record
 	records map[NodeID]*record
 	paces   map[NodeID]*bucket // of what the nodes change; none for who has changed nothing
-	size    int                // of the view that lists them all, in bytes
+	size    int                // of the part of a view that lists them all, in bytes
 	expired []string           // names of dropped records, which the store may still have
 }
 
+// maxListSize is how many bytes of a view nodes may need, so that there is room for any policy.
+const maxListSize = MaxViewSize - minViewSize - tao.MaxPolicySize
+
 func newRoster(places int) roster {
-	return roster{places: places, records: make(map[NodeID]*record), paces: make(map[NodeID]*bucket), size: viewHeaderSize}
+	return roster{places: places, records: make(map[NodeID]*record), paces: make(map[NodeID]*bucket)}
 }
 
 // judge says whether r says anything new, and what the roster has against it: the error wraps ErrTaken, ErrOlder or
@@ -49,9 +54,9 @@ func (ro *roster) judge(r *record, now time.Time) (changes bool, err error) {
 func (ro *roster) fits(r *record) bool {
 	held, known := ro.records[r.id]
 	if !known {
-		return len(ro.records) < ro.places && ro.size+sizeInView(r) <= MaxViewSize
+		return len(ro.records) < ro.places && ro.size+sizeInView(r) <= maxListSize
 	}
-	return ro.size-sizeInView(held)+sizeInView(r) <= MaxViewSize
+	return ro.size-sizeInView(held)+sizeInView(r) <= maxListSize
 }
 
 // sizeInView returns how many bytes of a view r needs.
@@ -127,11 +132,11 @@ func (ro *roster) dropExpired(now time.Time) int {
 func (ro *roster) listed() []*record {
 	var (
 		list []*record
-		size = viewHeaderSize
+		size int
 	)
 	for _, id := range slices.SortedFunc(maps.Keys(ro.records), compare) {
 		r := ro.records[id]
-		if r.desc != nil && len(list) < MaxNodes && size+sizeInView(r) <= MaxViewSize {
+		if r.desc != nil && len(list) < MaxNodes && size+sizeInView(r) <= maxListSize {
 			list = append(list, r)
 			size += sizeInView(r)
 		}

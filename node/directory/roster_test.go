@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/tao"
 )
 
 func TestTheServerKnowsTheSizeOfItsView(t *testing.T) {
 	s, _, now := serve(t, ServerConfig{})
-	requireSize := func() { t.Helper(); require.Len(t, published(t, s).signed, s.roster.size) }
+	requireSize := func() { t.Helper(); require.Len(t, published(t, s).signed, minViewSize+s.roster.size) }
 	requireSize()
 	for n := byte(1); n <= 3; n++ {
 		require.NoError(t, s.register(t.Context(), signed(t, n, describe(n)), ""))
@@ -33,15 +35,15 @@ func TestTheServerKnowsTheSizeOfItsView(t *testing.T) {
 func TestTheViewNeverOutgrowsItsLimit(t *testing.T) {
 	s, _, _ := serve(t, ServerConfig{})
 	require.NoError(t, s.register(t.Context(), signed(t, 1, full(1)), ""))
-	s.roster.size = MaxViewSize - (nodePrefixSize + MaxDescriptorSize) // as if many others were listed
+	s.roster.size = maxListSize - (nodePrefixSize + MaxDescriptorSize) // as if many others were listed
 	require.NoError(t, s.register(t.Context(), signed(t, 2, full(2)), ""))
-	require.Equal(t, MaxViewSize, s.roster.size)
+	require.Equal(t, maxListSize, s.roster.size)
 	require.ErrorIs(t, s.register(t.Context(), signed(t, 3, describe(3)), ""), ErrFull)
 
 	renewed := full(2)
 	renewed.Version = 2
 	require.NoError(t, s.register(t.Context(), signed(t, 2, renewed), ""), "a node that is listed needs no more room")
-	require.Equal(t, MaxViewSize, s.roster.size)
+	require.Equal(t, maxListSize, s.roster.size)
 	smaller := describe(2)
 	smaller.Version = 3
 	require.NoError(t, s.register(t.Context(), signed(t, 2, smaller), ""))
@@ -50,14 +52,14 @@ func TestTheViewNeverOutgrowsItsLimit(t *testing.T) {
 	require.NoError(t, s.register(t.Context(), signed(t, 3, describe(3)), ""))
 	require.ErrorIs(t, s.register(t.Context(), signed(t, 2, larger), ""), ErrFull, "a node that is listed grows over the limit")
 
-	// The largest view of the largest nodes can be encoded.
-	nodes := make([][]byte, (MaxViewSize-viewHeaderSize)/(nodePrefixSize+MaxDescriptorSize))
+	// The largest view of the largest nodes can be encoded, with the largest policy.
+	nodes := make([][]byte, maxListSize/(nodePrefixSize+MaxDescriptorSize))
 	for i := range nodes {
 		nodes[i] = make([]byte, MaxDescriptorSize)
 	}
-	rest := MaxViewSize - viewHeaderSize - len(nodes)*(nodePrefixSize+MaxDescriptorSize)
+	rest := maxListSize - len(nodes)*(nodePrefixSize+MaxDescriptorSize)
 	nodes = append(nodes, make([]byte, rest-nodePrefixSize))
-	b := sign(directoryKey, viewContext, headerOf(1).encode(nodes))
+	b := headerOf(1).sign(directoryKey, encodeRest(make([]byte, tao.MaxPolicySize), nodes))
 	require.Len(t, b, MaxViewSize)
 	_, err := parse(b)
 	require.ErrorContains(t, err, "node 0")

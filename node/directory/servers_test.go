@@ -127,7 +127,7 @@ func TestAServerThatDoesNotRenewItsViewIsLeft(t *testing.T) {
 	renewed := func(version uint64, published time.Duration) []byte {
 		v := headerOf(version)
 		v.Published, v.Expires = v.Published.Add(published), v.Expires.Add(published)
-		return sign(directoryKey, viewContext, v.encode(nil))
+		return v.sign(directoryKey, encodeRest(nil, nil))
 	}
 	for name, c := range map[string]struct{ published, wait time.Duration }{
 		"old":               {0, 46 * time.Minute},

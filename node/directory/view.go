@@ -16,10 +16,7 @@ const (
 	MaxNodes    = 4096     // nodes in it
 )
 
-const (
-	viewHeaderSize = ed25519.SignatureSize + 8 + timeSize + timeSize + networkSize + 3 // all but the nodes
-	nodePrefixSize = 2                                                                 // before each node's descriptor
-)
+const nodePrefixSize = 2 // before each node's descriptor
 
 // View is the network as its directory described it at one time. A view may be shared and must not be changed.
 type View struct {
@@ -28,6 +25,13 @@ type View struct {
 	Expires   time.Time     // from when on the view is worth nothing; in whole seconds
 	Network                 // valid
 	Nodes     []*Descriptor // whose descriptors have not expired, by ascending ID
+
+	// SignedPolicy says which nodes are to be trusted, as tao.ParsePolicy reads it: it is signed by somebody else than the
+	// directory. Empty where the network has no policy.
+	SignedPolicy []byte
+
+	// Stamp proves by itself when the directory made the view: see ParseStamp.
+	Stamp []byte
 }
 
 // ParseView returns the view in signed, of which it keeps no part, after it has checked the directory's signature,
@@ -36,21 +40,14 @@ type View struct {
 // or sphinx.ErrParams. Where a node is at fault, which no honest directory lists, it wraps ErrView and what is wrong
 // with the node.
 func ParseView(signed []byte, directoryKey ed25519.PublicKey, now time.Time) (*View, error) {
-	if err := checkIdentity(directoryKey); err != nil {
-		return nil, err
-	}
-	if len(signed) < viewHeaderSize || len(signed) > MaxViewSize {
-		return nil, fmt.Errorf("%w: %d bytes, must have %d to %d", ErrView, len(signed), viewHeaderSize, MaxViewSize)
-	}
-	body, err := verify(directoryKey, viewContext, signed)
+	v, nodes, err := openView(signed, directoryKey)
 	if err != nil {
 		return nil, err
 	}
-	v, err := decodeView(body)
-	if err != nil {
+	if v.Nodes, err = decodeNodes(nodes, v.Network.Hash()); err != nil {
 		return nil, err
 	}
-	return v.at(now)
+	return v.At(now)
 }
 
 // Node returns the descriptor of the node with that id, and whether the view lists one.
@@ -73,10 +70,11 @@ func (v *View) WithService(name string) []*Descriptor {
 	return nodes
 }
 
-// at returns the view as it is good at a time: v itself where no node has expired, ErrExpired where v has.
-func (v *View) at(now time.Time) (*View, error) {
+// At returns the view as it is good at a time: v itself where no node has expired, and an error that wraps ErrExpired where
+// v has.
+func (v *View) At(now time.Time) (*View, error) {
 	if !now.Before(v.Expires) {
-		return nil, fmt.Errorf("%w: the view was good until %s, and now is %s", ErrExpired, stamp(v.Expires), stamp(now))
+		return nil, fmt.Errorf("%w: the view was good until %s, and now is %s", ErrExpired, date(v.Expires), date(now))
 	}
 	expired := func(d *Descriptor) bool { return d.expired(now) }
 	if !slices.ContainsFunc(v.Nodes, expired) {
@@ -87,66 +85,7 @@ func (v *View) at(now time.Time) (*View, error) {
 	return &w, nil
 }
 
-// encode returns the bytes that are signed. descriptors are those of the nodes, signed, by ascending id; v.Nodes is not
-// looked at. v must be valid, and its nodes must fit.
-func (v *View) encode(descriptors [][]byte) []byte {
-	size := viewHeaderSize - ed25519.SignatureSize
-	for _, d := range descriptors {
-		size += nodePrefixSize + len(d)
-	}
-	b := cryptobyte.NewFixedBuilder(make([]byte, 0, size))
-	b.AddUint64(v.Version)
-	b.AddUint64(uint64(v.Published.Unix()))
-	b.AddUint64(uint64(v.Expires.Unix()))
-	v.Network.add(b)
-	b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
-		for _, d := range descriptors {
-			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(d) })
-		}
-	})
-	return b.BytesOrPanic()
-}
-
-// decodeView is the reverse of encode. It checks all but the time.
-func decodeView(body []byte) (*View, error) {
-	s := cryptobyte.String(body)
-	v, err := decodeHeader(&s)
-	if err != nil {
-		return nil, err
-	}
-	if v.Nodes, err = decodeNodes(s, v.Network.Hash()); err != nil {
-		return nil, err
-	}
-	return v, nil
-}
-
-// decodeHeader takes a view's header off s, checks it, and leaves the nodes in s.
-func decodeHeader(s *cryptobyte.String) (*View, error) {
-	var (
-		v                  = &View{}
-		published, expires uint64
-		nodes              cryptobyte.String
-		err                error
-	)
-	if !s.ReadUint64(&v.Version) || !s.ReadUint64(&published) || !s.ReadUint64(&expires) {
-		return nil, fmt.Errorf("%w: it ends before its dates do", ErrView)
-	}
-	var publishedOK, expiresOK bool
-	v.Published, publishedOK = second(published)
-	v.Expires, expiresOK = second(expires)
-	if !publishedOK || !expiresOK || !v.Published.Before(v.Expires) {
-		return nil, fmt.Errorf("%w: published %s, expires %s", ErrView, stamp(v.Published), stamp(v.Expires))
-	}
-	if v.Network, err = readNetwork(s); err != nil {
-		return nil, err
-	}
-	if !s.ReadUint24LengthPrefixed(&nodes) || !s.Empty() {
-		return nil, fmt.Errorf("%w: its nodes are not as long as it is", ErrView)
-	}
-	*s = nodes
-	return v, nil
-}
-
+// decodeNodes returns the nodes of a view, each checked for all but the time.
 func decodeNodes(s cryptobyte.String, network [32]byte) ([]*Descriptor, error) {
 	descriptors, err := splitNodes(s)
 	if err != nil {

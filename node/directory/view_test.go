@@ -24,6 +24,8 @@ func TestViewRoundTrip(t *testing.T) {
 	require.Equal(t, start, v.Published)
 	require.Equal(t, start.Add(time.Hour), v.Expires)
 	require.Equal(t, network, v.Network)
+	require.Equal(t, b[:stampSize], v.Stamp)
+	require.Nil(t, v.SignedPolicy)
 	require.Len(t, v.Nodes, 3)
 	require.True(t, slices.IsSortedFunc(v.Nodes, func(a, b *Descriptor) int { return compare(a.ID(), b.ID()) }))
 
@@ -59,7 +61,8 @@ func TestViewWithoutNodes(t *testing.T) {
 }
 
 func TestEveryByteOfAViewIsSigned(t *testing.T) {
-	requireAllSigned(t, viewOf(1, signed(t, 1, describe(1))), func(b []byte) error {
+	rest := encodeRest([]byte("policy"), [][]byte{signed(t, 1, describe(1))})
+	requireAllSigned(t, headerOf(1).sign(directoryKey, rest), func(b []byte) error {
 		_, err := parse(b)
 		return err
 	})
@@ -70,7 +73,7 @@ func TestViewIsTheDirectorysOwn(t *testing.T) {
 	_, err := ParseView(b, public(identity(1)), start)
 	require.ErrorIs(t, err, ErrSignature)
 
-	_, err = parse(sign(directoryKey, descriptorContext, b[ed25519.SignatureSize:]))
+	_, err = parse(slices.Concat(sign(directoryKey, descriptorContext, b[ed25519.SignatureSize:stampSize]), b[stampSize:]))
 	require.ErrorIs(t, err, ErrSignature, "signed in another context")
 
 	for _, key := range []ed25519.PublicKey{nil, public(directoryKey)[:31], make(ed25519.PublicKey, 32)} {
@@ -112,14 +115,14 @@ func TestExpiredNodesAreLeftOut(t *testing.T) {
 
 // viewWith returns a signed view with parameters of which no directory of this package signs a view.
 func viewWith(maxHops byte, payloadSize uint32, schedule byte) []byte {
-	body := headerOf(1).encode(nil)
-	at := 8 + timeSize + timeSize
-	copy(body[at:], []byte{
+	b := viewOf(1)
+	at := ed25519.SignatureSize + 8 + timeSize + timeSize
+	copy(b[at:], []byte{
 		maxHops,
 		byte(payloadSize >> 24), byte(payloadSize >> 16), byte(payloadSize >> 8), byte(payloadSize),
 		schedule,
 	})
-	return sign(directoryKey, viewContext, body)
+	return resealed(b)
 }
 
 func TestViewWithTheInsecureScheduleIsRefused(t *testing.T) {
@@ -130,7 +133,7 @@ func TestViewWithTheInsecureScheduleIsRefused(t *testing.T) {
 
 	insecure := headerOf(1)
 	insecure.Schedule++ // what package sphinx calls insecure
-	_, err = parse(sign(directoryKey, viewContext, insecure.encode(nil)))
+	_, err = parse(insecure.sign(directoryKey, encodeRest(nil, nil)))
 	require.ErrorIs(t, err, ErrInsecureSchedule)
 }
 
@@ -181,7 +184,7 @@ func TestViewWithABadNodeIsRefused(t *testing.T) {
 		"twice":              {[][]byte{one, one}, ErrView},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parse(sign(directoryKey, viewContext, headerOf(1).encode(c.nodes)))
+			_, err := parse(headerOf(1).sign(directoryKey, encodeRest(nil, c.nodes)))
 			require.ErrorIs(t, err, ErrView)
 			require.ErrorIs(t, err, c.want)
 		})
@@ -190,40 +193,47 @@ func TestViewWithABadNodeIsRefused(t *testing.T) {
 
 func TestMalformedViewEncodings(t *testing.T) {
 	node := signed(t, 1, describe(1))
-	body := headerOf(1).encode([][]byte{node})
-	const nodes = viewHeaderSize - ed25519.SignatureSize
+	view := viewOf(1, node)
+	put := func(at int, b ...byte) []byte {
+		spoilt := bytes.Clone(view)
+		copy(spoilt[at:], b)
+		return spoilt
+	}
+	const version = ed25519.SignatureSize
 	for name, b := range map[string][]byte{
-		"a byte too many":                append(bytes.Clone(body), 0),
-		"a byte too few":                 body[:len(body)-1],
-		"half a length":                  append(bytes.Clone(body[:nodes-1]), 1, 0),
+		"a byte too many":                append(bytes.Clone(view), 0),
+		"a byte too few":                 view[:len(view)-1],
+		"half a length of a node":        append(bytes.Clone(viewOf(1)[:minViewSize-1]), 1, 0),
+		"a policy of all that is left":   put(stampSize, byte((len(view)-stampSize-2)>>8), byte(len(view)-stampSize-2)),
+		"a policy that is too long":      put(stampSize, 0xff, 0xff),
 		"published and expired together": sooner(time.Hour),
 		"expired before published":       sooner(time.Hour + time.Second),
-		"published after all times":      append([]byte{0, 0, 0, 0, 0, 0, 0, 1, 0xff}, body[9:]...),
-		"expires after all times":        append(append(bytes.Clone(body[:16]), 0xff), body[17:]...),
+		"published after all times":      put(version+8, 0xff),
+		"expires after all times":        put(version+16, 0xff),
 	} {
-		_, err := parse(sign(directoryKey, viewContext, b))
+		_, err := parse(resealed(b))
 		require.ErrorIs(t, err, ErrView, name)
 	}
-	for _, size := range []int{0, 1, ed25519.SignatureSize, viewHeaderSize - 1, MaxViewSize + 1} {
+	for _, size := range []int{0, 1, ed25519.SignatureSize, minViewSize - 1, MaxViewSize + 1} {
 		_, err := parse(make([]byte, size))
 		require.ErrorIs(t, err, ErrView, "%d bytes", size)
 	}
 }
 
-// sooner is the body of a view that expires earlier than the usual one.
+// sooner is a view that expires earlier than the usual one.
 func sooner(by time.Duration) []byte {
 	v := headerOf(1)
 	v.Expires = v.Expires.Add(-by)
-	return v.encode(nil)
+	return v.sign(directoryKey, encodeRest(nil, nil))
 }
 
 // The nodes are counted before the first of them costs anything.
 func TestViewHasAtMostMaxNodes(t *testing.T) {
 	nodes := make([][]byte, MaxNodes+1)
-	_, err := parse(sign(directoryKey, viewContext, headerOf(1).encode(nodes)))
+	_, err := parse(headerOf(1).sign(directoryKey, encodeRest(nil, nodes)))
 	require.ErrorIs(t, err, ErrView)
 	require.ErrorContains(t, err, "more than 4096 nodes")
 
-	_, err = parse(sign(directoryKey, viewContext, headerOf(1).encode(nodes[:MaxNodes])))
+	_, err = parse(headerOf(1).sign(directoryKey, encodeRest(nil, nodes[:MaxNodes])))
 	require.ErrorContains(t, err, "node 0")
 }
