@@ -207,4 +207,3 @@ func (ts *tools) startTPM() {
 	}
 	ts.t.Fatal("no software TPM")
 }
-
