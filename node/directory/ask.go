@@ -121,7 +121,7 @@ func (a *answer) failure(cause error) error {
 func (s server) distrust(err error) error {
 	advice := ""
 	switch {
-	case errors.Is(err, ErrView), errors.Is(err, ErrOlder), errors.Is(err, ErrTwoViews):
+	case errors.Is(err, ErrView), errors.Is(err, ErrPolicy), errors.Is(err, ErrOlder), errors.Is(err, ErrTwoViews):
 	case errors.Is(err, ErrSignature):
 		advice = ": is the directory's key the right one?"
 	case errors.Is(err, ErrExpired):

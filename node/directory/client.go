@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
 )
 
 // Client asks one directory, at any of its servers. Its fields must not be changed after the first call. It is safe for
@@ -26,6 +28,11 @@ type Client struct {
 	// Key is the directory's public key, required.
 	Key ed25519.PublicKey
 
+	// Policy is the key of who says which nodes are to be trusted. Where it is given, a view must have a policy that it has
+	// signed, and no older one than before; views list the nodes alone whose evidence satisfies it, and say of the others why
+	// it does not. Nil trusts whatever nodes the directory lists.
+	Policy ed25519.PublicKey
+
 	// HTTP makes the requests. Nil means a client that uses no proxy and no compression, follows no redirect, and
 	// keeps no connection. Whoever makes them, a server has 5 s to answer, and as much for each further part of its
 	// answer; the whole may take 4 minutes.
@@ -34,20 +41,24 @@ type Client struct {
 	// Now is the clock. time.Now if nil.
 	Now func() time.Time
 
-	mu    sync.Mutex
-	last  *fetched // the newest view; guarded by mu
-	at    int      // the server to ask first; guarded by mu
-	begun bool     // at has been chosen; guarded by mu
+	mu     sync.Mutex
+	reader *reader  // of all views; nil before the first; guarded by mu
+	last   *fetched // the newest view; guarded by mu
+	at     int      // the server to ask first; guarded by mu
+	begun  bool     // at has been chosen; guarded by mu
 }
 
+// fetched is a view as a server has it.
 type fetched struct {
-	view *View
-	hash [sha256.Size]byte // of its signed bytes
+	view  *View
+	nodes cryptobyte.String // of which view does not know yet
+	hash  [sha256.Size]byte // of the signed bytes
 }
 
 // Fetch returns the view of the network, which is never older than one that it returned before. A view that is still
 // current is not transferred again. Where no server has a newer view than the last, that one is returned while it is
-// good. The error wraps what [ParseView] has against a view, ErrTwoViews for another one of the same version as the
+// good. A descriptor that has not changed since the last view is not checked again. The error wraps what [ParseView] has
+// against a view, ErrPolicy for one whose policy is not good under the key that Policy gives, ErrTwoViews for another one of the same version as the
 // last, ErrOlder for one that is older than the last when that has expired, ErrRefused for an answer that is not a
 // view, or ErrNoAnswer and its cause.
 func (c *Client) Fetch(ctx context.Context) (*View, error) {
@@ -110,11 +121,11 @@ func (c *Client) fetch(ctx context.Context, s server) (*fetched, error) {
 		if err != nil {
 			return nil, err
 		}
-		view, err := ParseView(signed, c.Key, c.now())
+		view, nodes, err := openView(signed, c.Key)
 		if err != nil {
 			return nil, s.distrust(err)
 		}
-		return &fetched{view, sha256.Sum256(signed)}, nil
+		return &fetched{view, nodes, sha256.Sum256(signed)}, nil
 	}
 	return nil, answer.refusal("to show its view")
 }
@@ -123,20 +134,27 @@ func (c *Client) fetch(ctx context.Context, s server) (*fetched, error) {
 func (c *Client) accept(s server, got *fetched) (*View, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	last := c.last
+	last, now := c.last, c.now()
 	switch {
 	case last == nil || got.view.Version > last.view.Version:
-		c.last = got
+		if c.reader == nil {
+			c.reader = newReader(c.Key, c.Policy)
+		}
+		if err := c.reader.read(got.view, got.nodes, now); err != nil {
+			return nil, s.distrust(err)
+		}
+		last = &fetched{view: got.view, hash: got.hash}
 	case got.view.Version == last.view.Version && got.hash != last.hash:
 		return nil, s.distrust(fmt.Errorf("%w %d", ErrTwoViews, got.view.Version))
 	}
-	view, err := c.last.view.At(c.now())
+	view, err := last.view.At(now)
 	if err != nil {
-		if got.view.Version < c.last.view.Version {
+		if got.view.Version < last.view.Version && errors.Is(err, ErrExpired) {
 			err = fmt.Errorf("%w: it shows version %d after version %d, which has %w", ErrOlder, got.view.Version, last.view.Version, ErrExpired)
 		}
 		return nil, s.distrust(err)
 	}
+	c.last = &fetched{view: view, hash: last.hash}
 	return view, nil
 }
 
@@ -222,6 +240,11 @@ func (c *Client) servers() ([]server, error) {
 	}
 	if err := checkIdentity(c.Key); err != nil {
 		return nil, fmt.Errorf("directory %s: its key: %w", c.URLs[0], err)
+	}
+	if c.Policy != nil {
+		if err := checkIdentity(c.Policy); err != nil {
+			return nil, fmt.Errorf("directory %s: the policy key: %w", c.URLs[0], err)
+		}
 	}
 	servers := make([]server, len(c.URLs))
 	for i, given := range c.URLs {

@@ -13,6 +13,8 @@ var (
 	ErrNetwork          = errors.New("impossible network")
 	ErrOtherNetwork     = errors.New("the node is set up for a network with other parameters")
 	ErrOlder            = errors.New("older than what is known already")
+	ErrPolicy           = errors.New("the network has no policy to go by")
+	ErrTwoPolicies      = errors.New("the policy key has signed two policies of version")
 )
 
 // What else a [Server] refuses a node for.

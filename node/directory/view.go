@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
+
+	"sphinxmix.example/tao"
 )
 
 // The limits of a View.
@@ -26,12 +28,29 @@ type View struct {
 	Network                 // valid
 	Nodes     []*Descriptor // whose descriptors have not expired, by ascending ID
 
-	// SignedPolicy says which nodes are to be trusted, as tao.ParsePolicy reads it: it is signed by somebody else than the
-	// directory. Empty where the network has no policy.
+	// Policy says which nodes are to be trusted; Nodes are those that are. Nil where the network has none, or whoever read the
+	// view was given no policy key: then nobody was judged.
+	Policy *tao.Policy
+
+	// Refused are nodes that the directory lists and the policy does not trust, by ascending ID.
+	Refused []Refusal
+
+	// SignedPolicy is the policy as tao.ParsePolicy reads it, signed by somebody else than the directory and checked by
+	// nobody where Policy is nil. Empty where the network has none.
 	SignedPolicy []byte
 
 	// Stamp proves by itself when the directory made the view: see ParseStamp.
 	Stamp []byte
+
+	verdicts map[*Descriptor]*tao.Verdict // of Nodes, and of such as have expired since; nil where Policy is
+	next     time.Time                    // from when on something in the view has expired; zero where that is not known
+}
+
+// Refusal is why a node is not trusted.
+type Refusal struct {
+	Node    NodeID
+	Address string
+	Err     error // wraps one of the errors of package tao, or ErrExpired for evidence that has expired meanwhile
 }
 
 // ParseView returns the view in signed, of which it keeps no part, after it has checked the directory's signature,
@@ -44,7 +63,7 @@ func ParseView(signed []byte, directoryKey ed25519.PublicKey, now time.Time) (*V
 	if err != nil {
 		return nil, err
 	}
-	if v.Nodes, err = decodeNodes(nodes, v.Network.Hash()); err != nil {
+	if err := newReader(directoryKey, nil).read(v, nodes, now); err != nil {
 		return nil, err
 	}
 	return v.At(now)
@@ -70,46 +89,52 @@ func (v *View) WithService(name string) []*Descriptor {
 	return nodes
 }
 
-// At returns the view as it is good at a time: v itself where no node has expired, and an error that wraps ErrExpired where
-// v has.
+// Verdict returns what the policy says of one of the view's Nodes; nil where the view has no Policy. It must not be changed.
+func (v *View) Verdict(d *Descriptor) *tao.Verdict { return v.verdicts[d] }
+
+// At returns the view as it is good at a time: v itself where nothing in it has expired. It leaves out nodes whose
+// descriptors have expired, and refuses those whose evidence has. The error wraps ErrExpired where the view has expired,
+// and ErrPolicy where its policy has. It costs next to nothing as long as it returns v.
 func (v *View) At(now time.Time) (*View, error) {
+	if now.Before(v.next) {
+		return v, nil
+	}
 	if !now.Before(v.Expires) {
 		return nil, fmt.Errorf("%w: the view was good until %s, and now is %s", ErrExpired, date(v.Expires), date(now))
 	}
-	expired := func(d *Descriptor) bool { return d.expired(now) }
-	if !slices.ContainsFunc(v.Nodes, expired) {
-		return v, nil
-	}
 	w := *v
-	w.Nodes = slices.DeleteFunc(slices.Clone(v.Nodes), expired)
+	w.next = v.Expires
+	if v.Policy != nil {
+		if err := (policy{Policy: v.Policy}).goodAt(now); err != nil {
+			return nil, err
+		}
+		w.next = earlier(w.next, v.Policy.Expires)
+	}
+	w.Nodes, w.Refused = nil, slices.Clone(v.Refused)
+	for _, d := range v.Nodes {
+		verdict := v.verdicts[d]
+		switch {
+		case d.expired(now):
+			continue
+		case verdict != nil && !now.Before(verdict.Until):
+			err := fmt.Errorf("%w: the evidence was good until %s, and now is %s", ErrExpired, date(verdict.Until), date(now))
+			w.Refused = append(w.Refused, Refusal{d.ID(), d.Address, err})
+			continue
+		case verdict != nil:
+			w.next = earlier(w.next, verdict.Until)
+		}
+		w.next = earlier(w.next, d.Expires)
+		w.Nodes = append(w.Nodes, d)
+	}
+	slices.SortFunc(w.Refused, func(a, b Refusal) int { return compare(a.Node, b.Node) })
 	return &w, nil
 }
 
-// decodeNodes returns the nodes of a view, each checked for all but the time.
-func decodeNodes(s cryptobyte.String, network [32]byte) ([]*Descriptor, error) {
-	descriptors, err := splitNodes(s)
-	if err != nil {
-		return nil, err
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
-	var (
-		nodes []*Descriptor
-		last  NodeID
-	)
-	for i, signed := range descriptors {
-		d, err := parseDescriptor(signed)
-		if err == nil && d.Network != network {
-			err = ErrOtherNetwork
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: node %d: %w", ErrView, i, err)
-		}
-		id := d.ID()
-		if i > 0 && compare(last, id) >= 0 {
-			return nil, fmt.Errorf("%w: node %s comes after %s, must be sorted and listed once", ErrView, id, last)
-		}
-		nodes, last = append(nodes, d), id
-	}
-	return nodes, nil
+	return a
 }
 
 // splitNodes returns the nodes' signed descriptors, which are parts of s, without a look at them.

@@ -1,0 +1,135 @@
+package directory
+
+import (
+	"cmp"
+	"crypto/ed25519"
+	"fmt"
+	"sync"
+	"time"
+
+	"sphinxmix.example/tao"
+)
+
+// What a judge remembers at most.
+const (
+	maxClocks = 2 * MaxNodes // of attestation keys
+	maxStamps = MaxNodes
+)
+
+// judge judges the evidence in descriptors. It remembers what does not stand in any one of them: the clock that each
+// attestation key has shown, so that what was quoted before is not believed after; and the stamps of its directory, which
+// many nodes have in common.
+type judge struct {
+	directory ed25519.PublicKey
+
+	mu     sync.Mutex
+	clocks map[[32]byte]shown   // by the hash of the attestation key; guarded by mu
+	stamps map[string]time.Time // guarded by mu
+}
+
+// shown is what the clock of an attestor was, and when it was seen.
+type shown struct {
+	tao.Clock
+	seen time.Time
+}
+
+func newJudge(directoryKey ed25519.PublicKey) *judge {
+	return &judge{directory: directoryKey, clocks: make(map[[32]byte]shown), stamps: make(map[string]time.Time)}
+}
+
+// judgement is what a policy says of a descriptor. The zero value is that of one that was not judged.
+type judgement struct {
+	policy  *tao.Policy
+	verdict *tao.Verdict // nil where the descriptor is refused
+	err     error        // why it is
+}
+
+// judge returns what a policy says of a descriptor whose signature holds. It costs one Verify, of which a stamp that is
+// known is no part, and reads a TPM's enrolment record once more.
+func (j *judge) judge(d *Descriptor, p *tao.Policy, now time.Time) judgement {
+	if len(d.Evidence) == 0 {
+		return judgement{p, nil, fmt.Errorf("%w: there is none", tao.ErrEvidence)}
+	}
+	subject := SubjectOf(d, j.directory)
+	subject.Stamped = j.stamped
+	key, hasClock := clockOf(d.Evidence)
+	if hasClock {
+		subject.Seen = j.shownBy(key)
+	}
+	verdict, err := p.Verify(d.Evidence, subject, now)
+	if err != nil {
+		return judgement{p, nil, err}
+	}
+	if hasClock {
+		j.remember(key, shown{verdict.Clock, now})
+	}
+	return judgement{p, verdict, nil}
+}
+
+// clockOf returns whose clock evidence shows: the hash of an attestation key. False where there is none, or the evidence is
+// malformed.
+func clockOf(evidence []byte) (key [32]byte, ok bool) {
+	e, err := tao.ParseEvidence(evidence)
+	if err != nil || e.Kind == tao.Soft {
+		return key, false
+	}
+	record, err := tao.ParseRecord(e.Record)
+	if err != nil {
+		return key, false
+	}
+	return record.KeyHash(), true
+}
+
+func (j *judge) shownBy(key [32]byte) tao.Clock {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.clocks[key].Clock
+}
+
+// remember keeps the later of what was shown and what is shown now: another descriptor by the same key may have been judged
+// meanwhile. Of too many keys it forgets the one that was seen longest ago.
+func (j *judge) remember(key [32]byte, now shown) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	before, known := j.clocks[key]
+	if known && later(before.Clock, now.Clock) {
+		now.Clock = before.Clock
+	}
+	if !known && len(j.clocks) == maxClocks {
+		var oldest [32]byte
+		first := true
+		for key, s := range j.clocks {
+			if first || s.seen.Before(j.clocks[oldest].seen) {
+				oldest, first = key, false
+			}
+		}
+		delete(j.clocks, oldest)
+	}
+	j.clocks[key] = now
+}
+
+// later reports whether a TPM that has shown both a and b has shown a after b.
+func later(a, b tao.Clock) bool {
+	return cmp.Or(cmp.Compare(a.Resets, b.Resets), cmp.Compare(a.Restarts, b.Restarts), cmp.Compare(a.Time, b.Time)) > 0
+}
+
+// stamped does what ParseStamp does, and checks no signature twice.
+func (j *judge) stamped(stamp []byte) (time.Time, error) {
+	j.mu.Lock()
+	made, known := j.stamps[string(stamp)]
+	j.mu.Unlock()
+	if known {
+		return made, nil
+	}
+	made, err := ParseStamp(stamp, j.directory)
+	if err != nil {
+		return time.Time{}, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.stamps) == maxStamps {
+		clear(j.stamps)
+	}
+	j.stamps[string(stamp)] = made
+	return made, nil
+}
