@@ -1,0 +1,116 @@
+package tao_test
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/tao"
+	"sphinxmix.example/tao/swtpm"
+)
+
+// factory has made all TPMs of these tests.
+var factory = sync.OnceValue(func() *swtpm.Factory {
+	f, err := swtpm.NewFactory(start)
+	if err != nil {
+		panic(err)
+	}
+	return f
+})
+
+// machine is a computer with a TPM, and a node that an authority has enrolled.
+type machine struct {
+	*scene
+	tpm      *swtpm.TPM
+	attestor tao.Attestor
+	signed   []byte // the record
+	logFile  string
+}
+
+// needTPM leaves out a test where there are no software TPMs, but not where everything is to be tested.
+func needTPM(t testing.TB) {
+	t.Helper()
+	if err := swtpm.Found(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+}
+
+// newTPM starts one with the certificate of the factory.
+func newTPM(t testing.TB) *swtpm.TPM {
+	t.Helper()
+	needTPM(t)
+	chip, err := swtpm.Start(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, chip.Close()) })
+	require.NoError(t, factory().Certify(chip.Device()))
+	return chip
+}
+
+// newMachine returns one whose node has done what the log of a scene says, but for the keys of past epochs and programs.
+func newMachine(t testing.TB) *machine {
+	t.Helper()
+	m := &machine{scene: newScene(tao.TPM), tpm: newTPM(t), logFile: filepath.Join(t.TempDir(), "measurements")}
+	m.policy.Roots = [][32]byte{sha256.Sum256(factory().Root().Raw)}
+	m.policy.Registers[0].Values = [][32]byte{{}, firmware}
+	var err error
+	m.attestor, err = m.tpm.Device().Attestor()
+	require.NoError(t, err)
+	m.enrol(t)
+	return m
+}
+
+// enrol has the authority sign a record, as both sides do it.
+func (m *machine) enrol(t testing.TB) {
+	t.Helper()
+	request, err := tao.ParseRequest(m.request(t))
+	require.NoError(t, err)
+	grant, record, err := tao.Grant(rand.Reader, request, policyKey, roots(), m.terms())
+	require.NoError(t, err)
+	m.signed, err = tao.OpenGrant(grant, m.tpm.Device().Activate)
+	require.NoError(t, err)
+	m.record = *record
+}
+
+func (m *machine) request(t testing.TB) []byte {
+	t.Helper()
+	endorsement, err := m.tpm.Device().Endorsement()
+	require.NoError(t, err)
+	request, err := tao.NewRequest(nodeKey, m.attestor, endorsement, tao.RolesOf(tao.Mix, tao.Exit), []uint8{0, tao.DefaultRegister})
+	require.NoError(t, err)
+	return request
+}
+
+func roots() tao.Roots { return tao.Roots{Authorities: []*x509.Certificate{factory().Root()}} }
+
+func (m *machine) terms() tao.Terms {
+	return tao.Terms{Roles: tao.RolesOf(tao.Mix, tao.Exit), Issued: start, Expires: start.Add(30 * day)}
+}
+
+// start begins the node's program.
+func (m *machine) prover(t testing.TB) *tao.Prover {
+	t.Helper()
+	p, err := tao.NewProver(tao.ProverConfig{Attestor: m.attestor, Record: m.signed, Program: program, LogFile: m.logFile})
+	require.NoError(t, err)
+	return p
+}
+
+func (s *scene) says() tao.Statement {
+	return tao.Statement{Identity: s.subject.Identity, Role: s.subject.Role, Keys: s.subject.Keys, Configuration: s.settings, Stamp: s.stamp}
+}
+
+// attest returns what the program shows.
+func (m *machine) attest(t testing.TB, p *tao.Prover) []byte {
+	t.Helper()
+	evidence, err := p.Attest(m.says(), m.policy)
+	require.NoError(t, err)
+	return evidence
+}
