@@ -57,8 +57,8 @@ const (
 	indexRSA tpm2.TPMHandle = 0x01c00002
 )
 
-// Certify puts a certificate of the endorsement key on P-256 into a TPM whose platform hierarchy has no password, as is so
-// until firmware sets one. One that is there gives way.
+// Certify puts a certificate of the endorsement key on P-256 into a TPM whose platform hierarchy has no password, as is
+// so until firmware sets one. One that is there gives way.
 func (f *Factory) Certify(d *tpm.Device) error {
 	return f.certify(d, tpm2.ECCEKTemplate, indexECC, x509.KeyUsageKeyAgreement)
 }
@@ -108,8 +108,8 @@ var (
 	oidAlternativeName = asn1.ObjectIdentifier{2, 5, 29, 17}
 )
 
-// issue returns the certificate of an endorsement key as the profile wants it: it has no subject, and says what it is about in
-// an alternative name, which is critical for that and of a kind that crypto/x509 does not know.
+// issue returns the certificate of an endorsement key as the profile wants it: it has no subject, and says what it is
+// about in an alternative name, which is critical for that and of a kind that crypto/x509 does not know.
 func (f *Factory) issue(key any, usage x509.KeyUsage) ([]byte, error) {
 	name, err := asn1.Marshal(pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{
 		{Type: oidManufacturer, Value: "id:00001014"}, // IBM, which wrote it

@@ -22,7 +22,7 @@ func socketPair() (ours net.Conn, theirs *os.File, err error) {
 	return ours, theirs, nil
 }
 
-// apart keeps what a terminal sends to this process and its children, as at Ctrl-C, from the TPM, which is to end last. That
-// it ends with its parent in any case is due to the streams, not to PR_SET_PDEATHSIG: that would be at the end of whatever
-// thread has started it.
+// apart keeps what a terminal sends to this process and its children, as at Ctrl-C, from the TPM, which is to end last.
+// That it ends with its parent in any case is due to the streams, not to PR_SET_PDEATHSIG: that would be at the end of
+// whatever thread has started it.
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -1,11 +1,11 @@
-// Package swtpm starts software TPMs, for tests and for networks to try things out with: the program swtpm, of which each is
-// a child of this process, and everything that happens between a chip's factory and its first use.
+// Package swtpm starts software TPMs, for tests and for networks to try things out with: the program swtpm, of which
+// each is a child of this process, and everything that happens between a chip's factory and its first use.
 //
 // [Start] starts one; its state is in a folder, so that it can be started again. [TPM.Device] is what package tao/tpm
 // makes of it. A [Factory] gives it the certificate that a chip comes with.
 //
-// A software TPM proves nothing: whoever can read its folder has its keys. A policy that is to mean something must not have
-// the root of a Factory among its own.
+// A software TPM proves nothing: whoever can read its folder has its keys. A policy that is to mean something must not
+// have the root of a Factory among its own.
 package swtpm
 
 import (
@@ -27,7 +27,7 @@ import (
 
 const program = "swtpm"
 
-var errSystem = errors.New("swtpm: software TPMs are started on Linux only: start one by hand, and give unix:/path or tcp:host:port")
+var errSystem = errors.New("swtpm: this starts software TPMs on Linux only: start one, and give its unix:/path or tcp:host:port")
 
 // Found returns nil where software TPMs can be started, else an error that says how to get there.
 func Found() error {
@@ -35,7 +35,7 @@ func Found() error {
 		return errSystem
 	}
 	if _, err := exec.LookPath(program); err != nil {
-		return fmt.Errorf("swtpm: there is no software TPM on this machine, install one (Debian, Ubuntu, Fedora: the package swtpm): %w", err)
+		return fmt.Errorf("swtpm: no software TPM is installed (Debian, Ubuntu, Fedora: the package swtpm): %w", err)
 	}
 	return nil
 }
@@ -48,8 +48,8 @@ type TPM struct {
 	said    *bytes.Buffer // by the program, complete once it has ended
 }
 
-// Start starts a software TPM, as a machine that is turned on does, with its state in the folder dir: if there is none, it is
-// made, and so is a new TPM, without certificates, in some 10 ms. One at a time can have a folder.
+// Start starts a software TPM, as a machine that is turned on does, with its state in the folder dir: if there is none,
+// it is made, and so is a new TPM, without certificates, in some 10 ms. One at a time can have a folder.
 func Start(dir string) (*TPM, error) {
 	if err := Found(); err != nil {
 		return nil, err
@@ -98,8 +98,8 @@ const (
 	commandShutdown = 3
 )
 
-// Reboot turns the machine off, in good order, and on again: registers are at their start, and the TPM has counted a reset.
-// The device goes on.
+// Reboot turns the machine off, in good order, and on again: registers are at their start, and the TPM has counted a
+// reset. The device goes on.
 func (t *TPM) Reboot() error {
 	err := t.shutdown()
 	if err == nil {

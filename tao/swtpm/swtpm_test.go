@@ -61,7 +61,8 @@ func extend(t testing.TB, machine *swtpm.TPM) {
 	require.NoError(t, a.Extend(14, [32]byte{1}))
 }
 
-// TestPower: turned off and on in whatever way, a TPM is the same one, with registers at their start and a reset counted.
+// TestPower: turned off and on in whatever way, a TPM is the same one, with registers at their start and a reset
+// counted.
 func TestPower(t *testing.T) {
 	dir := t.TempDir()
 	machine := start(t, dir)
@@ -92,7 +93,8 @@ func TestPower(t *testing.T) {
 	require.NotEqual(t, key, stranger)
 }
 
-// TestFolderHasOneTPM: a second one, with the same keys and registers of its own, would be two machines that look like one.
+// TestFolderHasOneTPM: a second one, with the same keys and registers of its own, would be two machines that look like
+// one.
 func TestFolderHasOneTPM(t *testing.T) {
 	dir := t.TempDir()
 	machine := start(t, dir)
@@ -128,8 +130,8 @@ func TestChild(t *testing.T) {
 	_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
 }
 
-// TestEndsWithItsParent: a TPM does not outlive the process that started it, even one that had no time to say so. A folder
-// is free when its TPM has ended.
+// TestEndsWithItsParent: a TPM does not outlive the process that started it, even one that had no time to say so. A
+// folder is free when its TPM has ended.
 func TestEndsWithItsParent(t *testing.T) {
 	need(t)
 	dir := t.TempDir()
@@ -192,9 +194,11 @@ func TestFactory(t *testing.T) {
 			request, err := tao.ParseRequest(encoded)
 			require.NoError(t, err)
 
-			_, _, err = tao.Grant(rand.Reader, request, identity, tao.Roots{Authorities: []*x509.Certificate{other.Root()}}, terms)
+			strangers := tao.Roots{Authorities: []*x509.Certificate{other.Root()}}
+			_, _, err = tao.Grant(rand.Reader, request, identity, strangers, terms)
 			require.ErrorIs(t, err, tao.ErrRoot)
-			grant, record, err := tao.Grant(rand.Reader, request, identity, tao.Roots{Authorities: []*x509.Certificate{factory.Root()}}, terms)
+			roots := tao.Roots{Authorities: []*x509.Certificate{factory.Root()}}
+			grant, record, err := tao.Grant(rand.Reader, request, identity, roots, terms)
 			require.NoError(t, err)
 			require.Equal(t, sha256.Sum256(factory.Root().Raw), record.Root)
 			opened, err := tao.OpenGrant(grant, machine.Device().Activate)

@@ -10,10 +10,10 @@ import (
 	"sphinxmix.example/tao"
 )
 
-// attestationTemplate is what the attestation key is made from: a key for ECDSA over P-256 with SHA-256 that signs what its
-// TPM says of itself, and nothing that it is given. It is a primary key of the endorsement hierarchy, which an owner cannot
-// clear, and its own by the point in the template: so it needs no place to be kept in, and its quotes show reset counts
-// and firmware as they are.
+// attestationTemplate is what the attestation key is made from: a key for ECDSA over P-256 with SHA-256 that signs what
+// its TPM says of itself, and nothing that it is given. It is a primary key of the endorsement hierarchy, which an
+// owner cannot clear, and its own by the point in the template: so it needs no place to be kept in, and its quotes show
+// reset counts and firmware as they are.
 var attestationTemplate = func() tpm2.TPMTPublic {
 	unique := sha256.Sum256([]byte("sphinxmix attestation key v1"))
 	return tpm2.TPMTPublic{
@@ -48,8 +48,9 @@ type attestor struct {
 	key    []byte // TPMT_PUBLIC
 }
 
-// Attestor returns the TPM as what measures and quotes. Its attestation key is the same until the TPM's endorsement seed is
-// changed, which clearing the TPM does not do. Errors of its calls wrap ErrNoBank where the TPM has no SHA-256 registers.
+// Attestor returns the TPM as what measures and quotes. Its attestation key is the same until the TPM's endorsement
+// seed is changed, which clearing the TPM does not do. Errors of its calls wrap ErrNoBank where the TPM has no SHA-256
+// registers.
 func (d *Device) Attestor() (_ tao.Attestor, err error) {
 	defer d.begin("making the attestation key", &err)()
 	if err := d.checkBank(); err != nil {
@@ -126,8 +127,8 @@ func (d *Device) read(register uint8) ([32]byte, error) {
 	return [32]byte{}, ErrNoBank
 }
 
-// checkBank makes sure of the registers that nobody would miss otherwise: a TPM takes extensions of those that are not there,
-// and leaves them out of quotes.
+// checkBank makes sure of the registers that nobody would miss otherwise: a TPM takes extensions of those that are not
+// there, and leaves them out of quotes.
 func (d *Device) checkBank() error {
 	got, err := tpm2.GetCapability{Capability: tpm2.TPMCapPCRs, PropertyCount: 1}.Execute(&d.connection)
 	if err != nil {

@@ -110,14 +110,16 @@ func TestQuoteOfNoRegisters(t *testing.T) {
 	}
 }
 
-// TestNoBank: a TPM that has no SHA-256 registers takes extensions of them, and quotes none. Nobody is to find that out from
-// a verifier.
+// TestNoBank: a TPM that has no SHA-256 registers takes extensions of them, and quotes none. Nobody is to find that out
+// from a verifier.
 func TestNoBank(t *testing.T) {
 	machine := start(t)
 	device := machine.Device()
 	before := attestor(t, device)
 	const allocate = 0x12b
-	sendPlatform(t, device, allocate, 0, 0, 0, 2, 0, byte(tpm2.TPMAlgSHA1), 3, 0xff, 0xff, 0xff, 0, byte(tpm2.TPMAlgSHA256), 3, 0, 0, 0)
+	sendPlatform(t, device, allocate, 0, 0, 0, 2, // banks
+		0, byte(tpm2.TPMAlgSHA1), 3, 0xff, 0xff, 0xff,
+		0, byte(tpm2.TPMAlgSHA256), 3, 0, 0, 0)
 	require.NoError(t, machine.Reboot())
 	_, err := device.Attestor()
 	require.ErrorIs(t, err, tpm.ErrNoBank)
@@ -127,8 +129,8 @@ func TestNoBank(t *testing.T) {
 	require.ErrorIs(t, err, tpm.ErrNoBank)
 }
 
-// TestClear: who clears a TPM, as its owner can, changes neither key, and starts its counts anew. Who changes the endorsement
-// seed, as firmware can, has another TPM, and a quote by the old name is not to be had.
+// TestClear: who clears a TPM, as its owner can, changes neither key, and starts its counts anew. Who changes the
+// endorsement seed, as firmware can, has another TPM, and a quote by the old name is not to be had.
 func TestClear(t *testing.T) {
 	machine := start(t)
 	device := machine.Device()

@@ -20,8 +20,8 @@ const (
 	maxSize    = 4096 // of a command and of a response, for every TPM of a PC
 )
 
-// connection sends commands to a TPM, one at a time. After a failure it sends nothing any more: what comes next might be the
-// response to something else.
+// connection sends commands to a TPM, one at a time. After a failure it sends nothing any more: what comes next might
+// be the response to something else.
 type connection struct {
 	stream io.ReadWriteCloser
 	broken error // by what

@@ -1,16 +1,18 @@
-// Package tpm is the attestor of package tao that is a TPM 2.0: the chip of a machine, the virtual one of a virtual machine,
-// or a program (package tao/swtpm).
+// Package tpm is the attestor of package tao that is a TPM 2.0: the chip of a machine, the virtual one of a virtual
+// machine, or a program (package tao/swtpm).
 //
-// [Open] a [Device] by its address. [Device.Attestor] measures and quotes. [Device.Endorsement] and [Device.Activate] are a
-// machine's side of enrolment. [Device.Seal] keeps a secret for as long as registers have the values they have now.
+// [Open] a [Device] by its address. [Device.Attestor] measures and quotes. [Device.Endorsement] and [Device.Activate]
+// are a machine's side of enrolment. [Device.Seal] keeps a secret for as long as registers have the values they have
+// now.
 //
-// Nothing is stored, in the TPM or elsewhere. Keys are made by the TPM out of the seeds in it and a fixed template whenever
-// they are needed, the same ones each time, and are gone from the TPM's few slots when a call returns, whether it succeeds
-// or not. So a device needs no care after a restart or a suspend of the machine, and other programs can use the TPM.
+// Nothing is stored, in the TPM or elsewhere. Keys are made by the TPM out of the seeds in it and a fixed template
+// whenever they are needed, the same ones each time, and are gone from the TPM's few slots when a call returns, whether
+// it succeeds or not. So a device needs no care after a restart or a suspend of the machine, and other programs can use
+// the TPM.
 //
-// What a Device does not do: it takes no passwords of hierarchies (a TPM has none unless somebody has set them); it does
-// not check that it speaks with a TPM (that is what the verifier is for); and to whoever can change what passes
-// between processor and TPM it is open, as to whoever can use the TPM at all.
+// A Device takes no passwords of hierarchies (a TPM has none unless somebody has set them), and does not check that it
+// speaks with a TPM, which is what verifiers are for. It is open to whoever can change what passes between processor and
+// TPM, as to whoever can use the TPM at all.
 package tpm
 
 import (
@@ -24,8 +26,8 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// Device is an open TPM. It may be used by several goroutines at once. After a failure on the way to the TPM and back, every
-// call returns that: open it anew.
+// Device is an open TPM. It may be used by several goroutines at once. After a failure on the way to the TPM and back,
+// every call returns that: open it anew.
 type Device struct {
 	mu         sync.Mutex
 	connection connection // guarded by mu
@@ -63,8 +65,8 @@ func Open(address string) (*Device, error) {
 	return d, nil
 }
 
-// OpenTransport returns the TPM at the other end of a stream of bare commands and responses, which the device closes, also
-// where it is none.
+// OpenTransport returns the TPM at the other end of a stream of bare commands and responses, which the device closes,
+// also where it is none.
 func OpenTransport(stream io.ReadWriteCloser) (_ *Device, err error) {
 	d := &Device{connection: connection{stream: stream}}
 	if err := d.start(); err != nil {
@@ -91,9 +93,9 @@ func (d *Device) Close() error {
 	return d.connection.close()
 }
 
-// Send returns the TPM's response to one command, both as TPM 2.0 Library, part 3 has them, and none that is about an
-// operation of the device: with it, a Device is a transport of package tpm2, for what is not done here. It is no error that
-// the TPM refuses.
+// Send runs one command, as TPM 2.0 Library, part 3 writes them, and returns the response, also one that says that the
+// TPM refuses. It comes between the commands of no other call. With it, a Device is a transport of package tpm2, for
+// what is not done here.
 func (d *Device) Send(command []byte) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -142,7 +142,9 @@ func TestLockedOut(t *testing.T) {
 // TestPassword: of a hierarchy, which somebody has set.
 func TestPassword(t *testing.T) {
 	device := start(t).Device()
-	_, err := tpm2.HierarchyChangeAuth{AuthHandle: tpm2.TPMRHEndorsement, NewAuth: tpm2.TPM2BAuth{Buffer: []byte("password")}}.Execute(device)
+	_, err := tpm2.HierarchyChangeAuth{
+		AuthHandle: tpm2.TPMRHEndorsement, NewAuth: tpm2.TPM2BAuth{Buffer: []byte("password")},
+	}.Execute(device)
 	require.NoError(t, err)
 	_, err = device.Attestor()
 	require.ErrorContains(t, err, "somebody has set a password")
@@ -161,7 +163,8 @@ func TestSockets(t *testing.T) {
 		{"unix:" + socket, "type=unixio,path=" + socket},
 		{"tcp:127.0.0.1:" + port, "type=tcp,port=" + port},
 	} {
-		command := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+t.TempDir(), "--server", test.server, "--flags", "not-need-init")
+		command := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+t.TempDir(),
+			"--server", test.server, "--flags", "not-need-init")
 		require.NoError(t, command.Start())
 		var keys []string
 		for range 2 {

@@ -23,10 +23,10 @@ const (
 // maxCertificates is how many an enrolment has room for.
 const maxCertificates = 4
 
-// Endorsement returns the endorsement key and what certificates the TPM has for it: the key on P-256 if there is one for that,
-// else the RSA key of 2048 bits if there is one for that, else the key on P-256 without any. A certificate that crypto/x509
-// cannot read, or that is of a key made from another template, counts as none. It stays the same until somebody changes the
-// certificates or the endorsement seed.
+// Endorsement returns the endorsement key and what certificates the TPM has for it: the key on P-256 if there is one
+// for that, else the RSA key of 2048 bits if there is one for that, else the key on P-256 without any. A certificate
+// that crypto/x509 cannot read, or that is of a key made from another template, counts as none. It stays the same until
+// somebody changes the certificates or the endorsement seed.
 //
 // An RSA key takes a chip some seconds to make.
 func (d *Device) Endorsement() (_ tao.Endorsement, err error) {
@@ -42,8 +42,9 @@ func (d *Device) Endorsement() (_ tao.Endorsement, err error) {
 // maxCredentialSize is more than either part of a credential for a key of 4096 bits has, in bytes.
 const maxCredentialSize = 1024
 
-// Activate is TPM2_ActivateCredential with the endorsement key that Endorsement returns and the attestation key: it returns
-// what somebody has encrypted for the one TPM that has both. The error wraps ErrForeign where this is not that one.
+// Activate is TPM2_ActivateCredential with the endorsement key that Endorsement returns and the attestation key: it
+// returns what somebody has encrypted for the one TPM that has both. The error wraps ErrForeign where this is not that
+// one.
 func (d *Device) Activate(credential, secret []byte) (_ []byte, err error) {
 	defer d.begin("activating", &err)()
 	if max(len(credential), len(secret)) > maxCredentialSize {
@@ -86,7 +87,8 @@ func (d *Device) Activate(credential, secret []byte) (_ []byte, err error) {
 	return activated.CertInfo.Buffer, nil
 }
 
-// foreign tells apart that the TPM does not like what it was given, by the error of a command that has nothing else to dislike.
+// foreign tells apart that the TPM does not like what it was given, by the error of a command that has nothing else to
+// dislike.
 func foreign(err error) error {
 	var wrong tpm2.TPMFmt1Error
 	given := false
@@ -153,7 +155,8 @@ func certifies(der, public []byte) bool {
 	return ok && certified.Equal(key)
 }
 
-// splitCertificates returns the DER objects that stand one after the other at the start of b: some TPMs fill up the rest.
+// splitCertificates returns the DER objects that stand one after the other at the start of b: some TPMs fill up the
+// rest.
 func splitCertificates(b []byte) (all [][]byte) {
 	for len(b) > 0 {
 		var one asn1.RawValue
@@ -195,7 +198,8 @@ func (d *Device) chain() ([][]byte, error) {
 // chunk is how much every TPM gives at once of what an index holds, in bytes.
 const chunk = 256
 
-// readIndex returns what the TPM's memory holds under an index, nil where there is nothing to be read without a password.
+// readIndex returns what the TPM's memory holds under an index, nil where there is nothing to be read without a
+// password.
 func (d *Device) readIndex(index tpm2.TPMHandle) ([]byte, error) {
 	got, err := tpm2.NVReadPublic{NVIndex: index}.Execute(&d.connection)
 	if errors.Is(err, tpm2.TPMRCHandle) {

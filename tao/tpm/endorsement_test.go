@@ -129,11 +129,14 @@ func remove(t testing.TB, d *tpm.Device, index tpm2.TPMHandle) {
 	t.Helper()
 	public, err := tpm2.NVReadPublic{NVIndex: index}.Execute(d)
 	require.NoError(t, err)
-	_, err = tpm2.NVUndefineSpace{AuthHandle: tpm2.TPMRHPlatform, NVIndex: tpm2.NamedHandle{Handle: index, Name: public.NVName}}.Execute(d)
+	_, err = tpm2.NVUndefineSpace{
+		AuthHandle: tpm2.TPMRHPlatform, NVIndex: tpm2.NamedHandle{Handle: index, Name: public.NVName},
+	}.Execute(d)
 	require.NoError(t, err)
 }
 
-// TestCertificates: which endorsement key a TPM is known by, and by which certificates, whatever its maker has left in it.
+// TestCertificates: which endorsement key a TPM is known by, and by which certificates, whatever its maker has left in
+// it.
 func TestCertificates(t *testing.T) {
 	factory := newFactory(t)
 	device, other := start(t).Device(), start(t).Device()
@@ -151,6 +154,7 @@ func TestCertificates(t *testing.T) {
 	require.NotEqual(t, ecc.Public, rsa.Public)
 	ofECC, ofRSA, ofOther, root := ecc.Certificates[0], rsa.Certificates[0], others.Certificates[0], factory.Root().Raw
 
+	zeros := make([]byte, 300)
 	hidden, ownersOnly := everybody, everybody
 	hidden.AuthRead, hidden.OwnerRead, hidden.PPRead = false, false, true
 	ownersOnly.AuthRead = false
@@ -169,10 +173,10 @@ func TestCertificates(t *testing.T) {
 		{"P-256", []content{{indexECC, everybody, ofECC}}, ecc.Public, [][]byte{ofECC}},
 		{"RSA", []content{{indexRSA, everybody, ofRSA}}, rsa.Public, [][]byte{ofRSA}},
 		{"both", []content{{indexECC, everybody, ofECC}, {indexRSA, everybody, ofRSA}}, ecc.Public, [][]byte{ofECC}},
-		{"filled up with zeros", []content{{indexECC, everybody, append(bytes.Clone(ofECC), make([]byte, 300)...)}}, ecc.Public, [][]byte{ofECC}},
-		{"filled up with ones", []content{{indexECC, everybody, append(bytes.Clone(ofECC), 0xff, 0xff)}}, ecc.Public, [][]byte{ofECC}},
+		{"filled up with zeros", []content{{indexECC, everybody, append(bytes.Clone(ofECC), zeros...)}}, ecc.Public, [][]byte{ofECC}},
+		{"filled up with ones", []content{{indexECC, everybody, append(bytes.Clone(ofECC), 0xff)}}, ecc.Public, [][]byte{ofECC}},
 		{"cut off", []content{{indexECC, everybody, ofECC[:len(ofECC)-1]}, {indexRSA, everybody, ofRSA}}, rsa.Public, [][]byte{ofRSA}},
-		{"zeros", []content{{indexECC, everybody, make([]byte, 100)}}, ecc.Public, nil},
+		{"zeros", []content{{indexECC, everybody, zeros}}, ecc.Public, nil},
 		{"of another TPM", []content{{indexECC, everybody, ofOther}, {indexRSA, everybody, ofRSA}}, rsa.Public, [][]byte{ofRSA}},
 		{"of other keys", []content{{indexECC, everybody, ofRSA}, {indexRSA, everybody, ofECC}}, ecc.Public, nil},
 		{"not to be read", []content{{indexECC, hidden, ofECC}}, ecc.Public, nil},
@@ -197,7 +201,11 @@ func TestCertificates(t *testing.T) {
 		},
 		{
 			"with more authorities than there is room for",
-			[]content{{indexECC, everybody, ofECC}, {indexChain + 5, everybody, bytes.Repeat(root, 3)}, {indexChain + 0xff, everybody, root}},
+			[]content{
+				{indexECC, everybody, ofECC},
+				{indexChain + 5, everybody, bytes.Repeat(root, 3)},
+				{indexChain + 0xff, everybody, root},
+			},
 			ecc.Public,
 			[][]byte{ofECC, root, root, root},
 		},

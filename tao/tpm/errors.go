@@ -22,16 +22,21 @@ var (
 // errCleared is about a TPM that makes another attestation key than before.
 var errCleared = errors.New("the TPM has another attestation key than when it was opened: its seeds were changed")
 
+const (
+	adviceOnPassword = "somebody has set a password, which is not supported: clear the TPM in the firmware's setup, and enrol it again"
+	adviceOnRoom     = "other programs fill the TPM: use /dev/tpmrm0, where each has its own room"
+)
+
 var advices = []struct {
 	code tpm2.TPMRC
 	what string
 }{
 	{tpm2.TPMRCLockout, "the TPM is locked after wrong passwords: wait, or run tpm2_dictionarylockout --clear-lockout"},
-	{tpm2.TPMRCBadAuth, "somebody has set a password, which is not supported: have the TPM cleared by the firmware's setup, and enrol it again"},
-	{tpm2.TPMRCAuthFail, "somebody has set a password, which is not supported: have the TPM cleared by the firmware's setup, and enrol it again"},
+	{tpm2.TPMRCBadAuth, adviceOnPassword},
+	{tpm2.TPMRCAuthFail, adviceOnPassword},
 	{tpm2.TPMRCHierarchy, "the hierarchy is disabled: enable the TPM in the firmware's setup"},
-	{tpm2.TPMRCObjectMemory, "other programs fill the TPM: use /dev/tpmrm0, where each has its own room"},
-	{tpm2.TPMRCSessionMemory, "other programs fill the TPM: use /dev/tpmrm0, where each has its own room"},
+	{tpm2.TPMRCObjectMemory, adviceOnRoom},
+	{tpm2.TPMRCSessionMemory, adviceOnRoom},
 	{tpm2.TPMRCLocality, "registers 17 to 22 are not for programs"},
 	{tpm2.TPMRCFailure, "the TPM has failed its self-test: turn the machine off and on again"},
 }

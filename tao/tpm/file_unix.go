@@ -11,8 +11,8 @@ import (
 
 var errNoDevice = errors.New("it is not a device")
 
-// openFile opens a device so that a read waits for the response: with O_NONBLOCK, which os.OpenFile sets wherever it can
-// be waited for in another way, Linux says that a response which is not there yet is at its end.
+// openFile opens a device so that a read waits for the response: with O_NONBLOCK, which os.OpenFile sets wherever it
+// can be waited for in another way, Linux says that a response which is not there yet is at its end.
 func openFile(path string) (io.ReadWriteCloser, error) {
 	info, err := os.Stat(path)
 	if err != nil {

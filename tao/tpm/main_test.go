@@ -16,7 +16,8 @@ import (
 	"sphinxmix.example/tao/tpm"
 )
 
-// start returns a new software TPM that runs until the test ends. Without the program the test is skipped, but not in CI.
+// start returns a new software TPM that runs until the test ends. Without the program the test is skipped, but not in
+// CI.
 func start(t testing.TB) *swtpm.TPM {
 	t.Helper()
 	if err := swtpm.Found(); err != nil {
@@ -45,7 +46,8 @@ type relay struct {
 	breaks    int  // after as many commands, if it is not negative
 	cut       bool // because of that
 	seen      bytes.Buffer
-	responses bytes.Buffer
+	answers   bytes.Buffer // those of seen
+	responses bytes.Buffer // that are still to be read
 	closed    bool
 }
 
@@ -63,12 +65,13 @@ func (r *relay) Write(command []byte) (int, error) {
 	}
 	r.seen.Write(command)
 	r.seen.Write(response)
+	r.answers.Write(response)
 	r.responses.Write(response)
 	return len(command), nil
 }
 
 // Read gives responses in parts, as a socket may.
-func (r *relay) Read(b []byte) (int, error) { return r.responses.Read(b[:min(len(b), 7)]) }
+func (r *relay) Read(b []byte) (int, error) { return r.responses.Read(b[:min(len(b), 3)]) }
 
 func (r *relay) Close() error {
 	r.closed = true
@@ -119,7 +122,9 @@ func lockOut(t testing.TB, d *tpm.Device) {
 		}),
 	}.Execute(d)
 	require.NoError(t, err)
-	guess := tpm2.Unseal{ItemHandle: tpm2.AuthHandle{Handle: made.ObjectHandle, Name: made.Name, Auth: tpm2.PasswordAuth([]byte("guess"))}}
+	guess := tpm2.Unseal{ItemHandle: tpm2.AuthHandle{
+		Handle: made.ObjectHandle, Name: made.Name, Auth: tpm2.PasswordAuth([]byte("guess")),
+	}}
 	for range 10 {
 		if _, err = guess.Execute(d); errors.Is(err, tpm2.TPMRCLockout) {
 			break

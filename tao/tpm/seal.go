@@ -12,13 +12,14 @@ import (
 // MaxSecretSize is the most that Seal takes, in bytes: enough for a key.
 const MaxSecretSize = 128
 
-// Seal returns a blob from which this TPM alone, and only while the registers that are given in ascending order have the
-// values they have now, returns the secret, of 1 to MaxSecretSize bytes. The blob has about 300 bytes and can be kept
-// anywhere; it says nothing of the secret but its size. It is not proof of who made it: whoever can use the TPM can put another secret in
-// its place. Clearing the TPM makes it worthless, and so may an update of firmware or program, if a register measures that.
+// Seal returns a blob from which this TPM alone, and only while the registers that are given in ascending order have
+// the values they have now, returns the secret, of 1 to MaxSecretSize bytes. The blob has the secret's size and some
+// 210 bytes, can be kept anywhere, and says nothing of the secret but that size. It is no proof of who made it: whoever
+// can use the TPM can put another secret in its place. Clearing the TPM makes it worthless, and so may an update of
+// firmware or program, where a register measures that.
 //
-// On its way the secret is encrypted to a key that the TPM names: who listens between processor and TPM does not
-// learn it, who changes what passes there does. Copies that package tpm2 makes are left to the garbage collector.
+// On its way the secret is encrypted to a key that the TPM names: who listens between processor and TPM does not learn
+// it, who changes what passes there can. Copies that package tpm2 makes are left to the garbage collector.
 func (d *Device) Seal(secret []byte, registers []uint8) (_ []byte, err error) {
 	defer d.begin("sealing", &err)()
 	if len(secret) == 0 || len(secret) > MaxSecretSize {
@@ -118,8 +119,8 @@ func (d *Device) storageKey() (*object, *tpm2.TPMTPublic, error) {
 	return key, public, nil
 }
 
-// policy returns the digest of a policy (part 3, 23.7) that holds while the registers have the values they have now. It is
-// computed here and not by the TPM: one without a SHA-256 bank would choose no register, and hold always.
+// policy returns the digest of a policy (part 3, 23.7) that holds while the registers have the values they have now. It
+// is computed here and not by the TPM: one without a SHA-256 bank would choose no register, and hold always.
 func (d *Device) policy(registers []uint8) ([]byte, error) {
 	values := sha256.New()
 	for _, register := range registers {
@@ -151,7 +152,8 @@ const (
 	maxSealedSize = 1024
 )
 
-// encode writes version(1) = 1 ‖ [1] registers ‖ [2] public ‖ [2] private, where [n] stands before what has a length of n bytes.
+// encode writes version(1) = 1 ‖ [1] registers ‖ [2] public ‖ [2] private, where [n] stands before what has a length of
+// n bytes.
 func (s *sealed) encode() ([]byte, error) {
 	b := cryptobyte.NewBuilder(nil)
 	b.AddUint8(sealedVersion)
@@ -168,7 +170,8 @@ func parseSealed(blob []byte) (*sealed, error) {
 		version                    uint8
 		registers, public, private cryptobyte.String
 	)
-	if len(blob) > maxSealedSize || !s.ReadUint8(&version) || version != sealedVersion || !s.ReadUint8LengthPrefixed(&registers) ||
+	if len(blob) > maxSealedSize || !s.ReadUint8(&version) || version != sealedVersion ||
+		!s.ReadUint8LengthPrefixed(&registers) ||
 		!s.ReadUint16LengthPrefixed(&public) || !s.ReadUint16LengthPrefixed(&private) || !s.Empty() {
 		return nil, ErrForeign
 	}

@@ -87,12 +87,15 @@ func TestSealedHasNoPassword(t *testing.T) {
 		InPrivate:    *private, InPublic: *public,
 	}.Execute(device)
 	require.NoError(t, err)
-	_, err = tpm2.Unseal{ItemHandle: tpm2.AuthHandle{Handle: loaded.ObjectHandle, Name: loaded.Name, Auth: tpm2.PasswordAuth(nil)}}.Execute(device)
-	require.ErrorIs(t, err, tpm2.TPMRCAuthUnavailable)
+	unsealBy := func(session tpm2.Session) error {
+		item := tpm2.AuthHandle{Handle: loaded.ObjectHandle, Name: loaded.Name, Auth: session}
+		_, err := tpm2.Unseal{ItemHandle: item}.Execute(device)
+		return err
+	}
+	require.ErrorIs(t, unsealBy(tpm2.PasswordAuth(nil)), tpm2.TPMRCAuthUnavailable)
 	session, _, err := tpm2.PolicySession(device, tpm2.TPMAlgSHA256, 16)
 	require.NoError(t, err)
-	_, err = tpm2.Unseal{ItemHandle: tpm2.AuthHandle{Handle: loaded.ObjectHandle, Name: loaded.Name, Auth: session}}.Execute(device)
-	require.ErrorIs(t, err, tpm2.TPMRCPolicyFail)
+	require.ErrorIs(t, unsealBy(session), tpm2.TPMRCPolicyFail)
 }
 
 // TestSecretOnTheWire: who listens between processor and TPM does not see it.
