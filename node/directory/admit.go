@@ -11,6 +11,10 @@ const (
 	// each hour. Where epochs are short, each node that the address may bring has this many bytes an epoch.
 	renewalSize = 512
 	spareNodes  = 64 // that an address has room for beside the new ones
+
+	// A node whose evidence is refused goes on trying, and must not use up what its neighbours may bring.
+	refuseBurst = 64
+	refuseEvery = time.Second
 )
 
 // allowance is what a directory takes from others.
@@ -18,6 +22,7 @@ type allowance struct {
 	renewals rate // of each node
 	newNodes rate // from each source
 	bytes    rate // of descriptors, from each source
+	refusals rate // of nodes that the policy does not trust, from each source
 }
 
 // allowanceOf returns the allowance of a directory whose configuration has its defaults.
@@ -28,11 +33,12 @@ func allowanceOf(c ServerConfig) allowance {
 		renewals: rate{min(renewEvery, c.Network.Epoch/4), renewBurst},
 		newNodes: rate{time.Hour / time.Duration(c.MaxNewNodes), c.MaxNewNodes},
 		bytes:    rate{time.Hour / time.Duration(hourly), atOnce},
+		refusals: rate{refuseEvery, refuseBurst},
 	}
 }
 
 // admit charges a record, which the roster would take, to the node and to where it comes from. The error is ErrTooOften,
-// ErrTooMany or ErrTooMuch, and nothing is charged then. It is called with mu held.
+// ErrTooMany, ErrTooMuch or ErrTooWrong, and nothing is charged then. It is called with mu held.
 func (s *Server) admit(r *record, from string, now time.Time) error {
 	held, known := s.roster.records[r.id]
 	if known && held.desc != nil && r.desc == nil {

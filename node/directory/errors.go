@@ -19,15 +19,17 @@ var (
 
 // What else a [Server] refuses a node for.
 var (
-	ErrLeave    = errors.New("malformed leave")
-	ErrLifetime = errors.New("the descriptor expires too far in the future")
-	ErrFuture   = errors.New("from the future")
-	ErrTaken    = errors.New("another node has this node id")
-	ErrFull     = errors.New("no room for another node")
-	ErrTooMany  = errors.New("too many new nodes from one address: try again later")
-	ErrTooMuch  = errors.New("too many bytes of descriptors from one address: try again later")
-	ErrTooOften = errors.New("the node has changed too often: try again later")
-	ErrStore    = errors.New("the directory cannot reach what it knows: try again later")
+	ErrLeave     = errors.New("malformed leave")
+	ErrLifetime  = errors.New("the descriptor expires too far in the future")
+	ErrFuture    = errors.New("from the future")
+	ErrTaken     = errors.New("another node has this node id")
+	ErrFull      = errors.New("no room for another node")
+	ErrTooMany   = errors.New("too many new nodes from one address: try again later")
+	ErrTooMuch   = errors.New("too many bytes of descriptors from one address: try again later")
+	ErrTooOften  = errors.New("the node has changed too often: try again later")
+	ErrUntrusted = errors.New("the network's policy does not trust the node")
+	ErrTooWrong  = errors.New("too many nodes from one address that the policy does not trust: try again later")
+	ErrStore     = errors.New("the directory cannot reach what it knows: try again later")
 )
 
 // What a [Client] meets on its way. The errors returned wrap these and say what to do.

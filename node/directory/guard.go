@@ -26,6 +26,7 @@ type guard struct {
 	fromSource [4096]uint16
 	newNodes   [4096]bucket
 	bytes      [4096]bucket
+	refusals   [4096]bucket
 }
 
 func newGuard() *guard { return &guard{seed: maphash.MakeSeed()} }
@@ -56,7 +57,7 @@ func (g *guard) leave(source string) {
 }
 
 // admit counts what a source registers: a descriptor of size bytes, of a node that is new to the directory or not. It
-// returns ErrTooMany or ErrTooMuch, and counts nothing, where that is more than allowed.
+// returns ErrTooMany, ErrTooMuch or ErrTooWrong, and counts nothing, where that is more than allowed.
 func (g *guard) admit(source string, now time.Time, allowed allowance, size int, isNew bool) error {
 	slot := g.slot(source)
 	g.mu.Lock()
@@ -67,12 +68,25 @@ func (g *guard) admit(source string, now time.Time, allowed allowance, size int,
 		return ErrTooMany
 	case !bytes.has(size, now, allowed.bytes):
 		return ErrTooMuch
+	case isNew && !g.refusals[slot].has(1, now, allowed.refusals):
+		return ErrTooWrong
 	}
 	if isNew {
 		newNodes.take(1, now, allowed.newNodes)
 	}
 	bytes.take(size, now, allowed.bytes)
 	return nil
+}
+
+// refuse counts a descriptor that admit has let in, and the policy has not, as a refusal instead of a new node.
+func (g *guard) refuse(source string, now time.Time, allowed allowance, isNew bool) {
+	slot := g.slot(source)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if isNew {
+		g.newNodes[slot].give(1, now, allowed.newNodes)
+	}
+	g.refusals[slot].take(1, now, allowed.refusals)
 }
 
 // sourceOf returns what stands for a sender at a remote address: its IPv4 address, or its /64 of IPv6, which one host

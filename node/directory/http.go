@@ -21,6 +21,7 @@ var refusals = []struct {
 	reason error
 	status int
 }{
+	{ErrUntrusted, http.StatusForbidden}, // first, as it wraps whatever is wrong with evidence
 	{ErrDescriptor, http.StatusBadRequest},
 	{ErrLeave, http.StatusBadRequest},
 	{ErrKey, http.StatusForbidden},
@@ -32,10 +33,12 @@ var refusals = []struct {
 	{ErrOlder, http.StatusConflict},
 	{ErrTaken, http.StatusConflict},
 	{ErrTooMany, http.StatusTooManyRequests},
+	{ErrTooWrong, http.StatusTooManyRequests},
 	{ErrTooMuch, http.StatusTooManyRequests},
 	{ErrTooOften, http.StatusTooManyRequests},
 	{ErrFull, http.StatusServiceUnavailable},
 	{ErrStore, http.StatusServiceUnavailable},
+	{ErrPolicy, http.StatusServiceUnavailable},
 }
 
 // ServeHTTP answers what the package comment lists under HTTP, and other requests with 404 or 405.
@@ -96,6 +99,8 @@ func (s *Server) refuse(w http.ResponseWriter, reason error) {
 	switch {
 	case errors.Is(reason, ErrTooMany):
 		wait = s.allowed.newNodes.every
+	case errors.Is(reason, ErrTooWrong):
+		wait = s.allowed.refusals.every
 	case errors.Is(reason, ErrTooMuch):
 		wait = s.allowed.bytes.every * MaxDescriptorSize
 	case errors.Is(reason, ErrTooOften):
@@ -128,7 +133,7 @@ func (s *Server) serveListing(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	s.send(w, r, s.page.of(p, s.publicKey()))
+	s.send(w, r, s.page.of(p, s.publicKey(), s.attested))
 }
 
 // send answers with body, of which all readers share the one copy, and gives them the time that its size takes.

@@ -128,7 +128,7 @@ func TestListingIsForPeople(t *testing.T) {
 	require.Equal(t, strings.Fields("mix.example:4000 7 8 4 echo tcp 400 bytes 2026-01-01T13:00:00Z"), rows[d.ID().String()])
 	require.Equal(t, strings.Fields("mix.example:4000 7 4 - - 2026-01-01T13:00:00Z"), rows[bare.ID().String()])
 	require.Equal(t, []string{"2"}, rows["nodes"])
-	require.Same(t, &s.page.of(published(t, s), nil)[0], &s.page.of(published(t, s), nil)[0], "made anew for each reader")
+	require.Same(t, &s.page.of(published(t, s), nil, s.attested)[0], &s.page.of(published(t, s), nil, s.attested)[0], "made anew for each reader")
 
 	now.advance(50 * time.Minute) // the view is past half its life
 	_, page = ask(t, http.MethodGet, client.URLs[0]+"/", nil)

@@ -28,6 +28,11 @@ func (b *bucket) has(n int, now time.Time, r rate) bool {
 	return b.lacks(now, r) <= time.Duration(r.size-n)*r.every
 }
 
+// give puts n back that were taken.
+func (b *bucket) give(n int, now time.Time, r rate) {
+	b.full = now.Add(b.lacks(now, r) - time.Duration(n)*r.every).UnixNano()
+}
+
 // take takes n, and leaves an empty bucket empty.
 func (b *bucket) take(n int, now time.Time, r rate) {
 	lack := min(b.lacks(now, r)+time.Duration(n)*r.every, time.Duration(r.size)*r.every)

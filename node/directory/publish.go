@@ -90,7 +90,7 @@ func (s *Server) publish(ctx context.Context) (*publication, error) {
 	var failure error
 	for range attempts {
 		failure = s.catchUp(ctx, s.published)
-		d, current := s.draft()
+		d, current := s.draft(s.review())
 		if d == nil {
 			return current, nil
 		}
@@ -146,8 +146,9 @@ type draft struct {
 	mark        int64  // of what it rests on
 }
 
-// draft returns the view that is due, or nil where the current one, which it returns as well, will do.
-func (s *Server) draft() (*draft, *publication) {
+// draft returns the view that is due, with what review has returned, or nil where the current one, which it returns as well,
+// will do.
+func (s *Server) draft(by policy, changes uint64) (*draft, *publication) {
 	now := s.cfg.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,12 +168,15 @@ func (s *Server) draft() (*draft, *publication) {
 			Published: published,
 			Expires:   published.Add(s.cfg.Lifetime),
 			Network:   s.cfg.Network,
+
+			Policy:       by.Policy,
+			SignedPolicy: by.signed,
 		},
 		forChanges: usable && !late && !early,
-		changes:    s.changes,
+		changes:    changes,
 		mark:       s.mark,
 	}
-	for _, r := range s.roster.listed() {
+	for _, r := range s.roster.listed(s.listable(by, now)) {
 		d.descriptors = append(d.descriptors, r.signed)
 	}
 	return d, s.current
@@ -205,6 +209,7 @@ func (p *publication) earlyAt(now time.Time) bool {
 // adopt makes p, which is newer than all views seen, the current view. It is called with mu held.
 func (s *Server) adopt(p *publication) {
 	s.version = p.Version
+	s.heed(p)
 	if p.Network != s.cfg.Network {
 		s.cfg.Log.Warn("the store has a view of another network", "version", p.Version)
 		s.current = nil

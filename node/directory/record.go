@@ -27,6 +27,8 @@ type record struct {
 	// keep is when every descriptor that the directory took from the node has expired. Until then the record stays, so
 	// that nobody who has kept an old descriptor can register it once more.
 	keep time.Time
+
+	judged judgement // of desc; of what comes from the store, once Server.review has seen it
 }
 
 // The kinds of records in a store.

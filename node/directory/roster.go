@@ -18,6 +18,7 @@ type roster struct {
 	paces   map[NodeID]*bucket // of what the nodes change; none for who has changed nothing
 	size    int                // of the part of a view that lists them all, in bytes
 	expired []string           // names of dropped records, which the store may still have
+	lapse   time.Time          // when the next evidence expires, or sooner; zero if none does
 }
 
 // maxListSize is how many bytes of a view nodes may need, so that there is room for any policy.
@@ -27,9 +28,9 @@ func newRoster(places int) roster {
 	return roster{places: places, records: make(map[NodeID]*record), paces: make(map[NodeID]*bucket)}
 }
 
-// judge says whether r says anything new, and what the roster has against it: the error wraps ErrTaken, ErrOlder or
+// weigh says whether r says anything new, and what the roster has against it: the error wraps ErrTaken, ErrOlder or
 // ErrFull.
-func (ro *roster) judge(r *record, now time.Time) (changes bool, err error) {
+func (ro *roster) weigh(r *record, now time.Time) (changes bool, err error) {
 	held, known := ro.records[r.id]
 	switch {
 	case !known && r.desc == nil:
@@ -84,6 +85,39 @@ func (ro *roster) merge(r *record) bool {
 	}
 	ro.records[r.id] = r
 	ro.size += sizeInView(r)
+	ro.watch(r)
+	return true
+}
+
+// judge puts a judged record in the place of the same one, and reports whether that is still there.
+func (ro *roster) judge(r *record) bool {
+	held := ro.records[r.id]
+	if held == nil || held.desc != r.desc {
+		return false
+	}
+	ro.records[r.id] = r
+	ro.watch(r)
+	return true
+}
+
+// watch minds when the evidence of a record expires.
+func (ro *roster) watch(r *record) {
+	if v := r.judged.verdict; v != nil && (ro.lapse.IsZero() || v.Until.Before(ro.lapse)) {
+		ro.lapse = v.Until
+	}
+}
+
+// lapsed reports whether evidence may have expired since it last did.
+func (ro *roster) lapsed(now time.Time) bool {
+	if ro.lapse.IsZero() || now.Before(ro.lapse) {
+		return false
+	}
+	ro.lapse = time.Time{}
+	for _, r := range ro.records {
+		if v := r.judged.verdict; v != nil && now.Before(v.Until) {
+			ro.watch(r)
+		}
+	}
 	return true
 }
 
@@ -129,14 +163,14 @@ func (ro *roster) dropExpired(now time.Time) int {
 
 // listed returns the records of the nodes to list, by ascending id, as many as fit into a view. Servers that know the
 // same list the same.
-func (ro *roster) listed() []*record {
+func (ro *roster) listed(listable func(*record) bool) []*record {
 	var (
 		list []*record
 		size int
 	)
 	for _, id := range slices.SortedFunc(maps.Keys(ro.records), compare) {
 		r := ro.records[id]
-		if r.desc != nil && len(list) < MaxNodes && size+sizeInView(r) <= maxListSize {
+		if r.desc != nil && listable(r) && len(list) < MaxNodes && size+sizeInView(r) <= maxListSize {
 			list = append(list, r)
 			size += sizeInView(r)
 		}

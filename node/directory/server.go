@@ -23,6 +23,12 @@ type ServerConfig struct {
 	// Network is what the directory is for. Servers that share a store have the same.
 	Network Network
 
+	// Policy says which nodes are to be trusted, as tao.Policy.Sign returns it, and PolicyKey is the key that has signed it: both
+	// or neither. The directory lists the nodes alone whose evidence satisfies it, and shows it in each view. SetPolicy and
+	// a newer one in the store take its place. Servers that share a store have the same key.
+	Policy    []byte
+	PolicyKey ed25519.PublicKey
+
 	// Store keeps the nodes and the newest view. Whoever opened it closes it, after the last request. A Memory of the
 	// server's own if nil.
 	Store Store
@@ -57,6 +63,9 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	}
 	if err := c.Network.Validate(); err != nil {
 		return c, err
+	}
+	if (c.PolicyKey == nil) != (len(c.Policy) == 0) {
+		return c, errors.New("directory: a policy needs the key that has signed it, and a policy key a policy")
 	}
 	if c.Store == nil {
 		c.Store = new(Memory)
@@ -99,26 +108,30 @@ type Server struct {
 	guard   *guard
 	pins    pins
 	page    page
+	judge   *judge // nil where there is no policy
 
 	// turn holds one token while somebody reads the store or publishes. Whoever holds it may wait for the store; mu is
 	// only ever held for a moment.
 	turn      chan struct{}
 	published int64 // a mark before which the newest view in the store is not; -1 at first; for whoever has the turn
 
-	mu      sync.Mutex   // guards what follows
-	roster  roster       // all nodes that are known
-	mark    int64        // up to which the store has been read
-	read    time.Time    // when that was, or was tried in vain; zero before the first time
-	failure error        // why the store could not be used the last time, nil if it could
-	current *publication // the newest view of cfg.Network; nil before the first; never changed once it is here
-	changes uint64       // how often something has happened that current may not have,
-	shown   uint64       // and up to which of these times it has
-	version uint64       // the highest version of a view seen, of whatever network
-	pace    bucket       // of publications for changes
+	mu       sync.Mutex   // guards what follows
+	roster   roster       // all nodes that are known
+	policy   policy       // the newest; none where judge is nil
+	unjudged bool         // policy has not judged some in roster
+	mark     int64        // up to which the store has been read
+	read     time.Time    // when that was, or was tried in vain; zero before the first time
+	failure  error        // why the store could not be used the last time, nil if it could
+	current  *publication // the newest view of cfg.Network; nil before the first; never changed once it is here
+	changes  uint64       // how often something has happened that current may not have,
+	shown    uint64       // and up to which of these times it has
+	version  uint64       // the highest version of a view seen, of whatever network
+	pace     bucket       // of publications for changes
 }
 
 // NewServer returns a directory. It does not ask the store yet. The error wraps ErrKey, ErrNetwork, ErrInsecureSchedule
-// or sphinx.ErrParams, or says what else is wrong with cfg.
+// or sphinx.ErrParams, or ErrPolicy for a policy that its key has not signed, or says what else is wrong with cfg. A policy that
+// has expired is no error: the directory lists nobody then.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -134,6 +147,12 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		turn:      make(chan struct{}, 1),
 		published: -1,
 		roster:    newRoster(cfg.MaxNodes),
+	}
+	if cfg.PolicyKey != nil {
+		if s.policy, err = s.policy.follow(cfg.Policy, cfg.PolicyKey); err != nil {
+			return nil, err
+		}
+		s.judge, s.unjudged = newJudge(s.publicKey()), true
 	}
 	s.mux.HandleFunc("POST "+descriptorPath, s.serveRegistration)
 	s.mux.HandleFunc("POST "+leavePath, s.serveLeave)
@@ -177,6 +196,14 @@ func (s *Server) enter(ctx context.Context, r *record, from string) error {
 		if next == nil {
 			return err
 		}
+		if s.judge != nil && r.desc != nil {
+			if r.judged.policy == nil {
+				err = s.vet(r, from)
+			}
+			if next.judged = r.judged; err != nil {
+				return err
+			}
+		}
 		set, err := s.store(ctx, next, mark)
 		if err != nil {
 			return err
@@ -211,7 +238,15 @@ func (s *Server) prepare(r *record, from string, paid *bool) (next *record, mark
 	now := s.cfg.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changes, err := s.roster.judge(r, now)
+	if s.judge != nil && r.desc != nil {
+		if err := s.policy.goodAt(now); err != nil {
+			return nil, 0, err
+		}
+	}
+	changes, err := s.roster.weigh(r, now)
+	if err == nil && !changes {
+		err = s.doubt(r.id, now)
+	}
 	if err != nil || !changes {
 		return nil, 0, err
 	}
@@ -228,7 +263,11 @@ func (s *Server) prepare(r *record, from string, paid *bool) (next *record, mark
 
 // take merges a record into the roster. It is called with mu held.
 func (s *Server) take(r *record) {
-	if s.roster.merge(r) {
-		s.changes++
+	if !s.roster.merge(r) {
+		return
+	}
+	s.changes++
+	if s.judge != nil && r.desc != nil && r.judged.policy != s.policy.Policy {
+		s.unjudged = true
 	}
 }

@@ -28,6 +28,9 @@ func TestNewServerRefuses(t *testing.T) {
 		"node limit too high": {func(c *ServerConfig) { c.MaxNodes = MaxNodes + 1 }, nil},
 		"negative new nodes":  {func(c *ServerConfig) { c.MaxNewNodes = -1 }, nil},
 		"too many new nodes":  {func(c *ServerConfig) { c.MaxNewNodes = MaxNodes + 1 }, nil},
+		"a policy of nobody":  {func(c *ServerConfig) { c.Policy = policyOf(t, 1, nil) }, nil},
+		"no policy":           {func(c *ServerConfig) { c.PolicyKey = public(policyKey) }, nil},
+		"a policy of another": {func(c *ServerConfig) { c.Policy, c.PolicyKey = policyOf(t, 1, nil), public(identity(1)) }, ErrPolicy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := good
