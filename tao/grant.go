@@ -56,7 +56,7 @@ func Grant(rand io.Reader, r *Request, signer ed25519.PrivateKey, roots Roots, t
 	}
 	signed, err := record.Sign(signer)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	b := cryptobyte.NewBuilder(nil)
 	b.AddUint8(uint8(r.Kind))

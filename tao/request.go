@@ -2,12 +2,12 @@ package tao
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
-	"slices"
 
 	"github.com/google/go-tpm/tpm2"
 	"golang.org/x/crypto/cryptobyte"
@@ -143,16 +143,16 @@ func (r *Request) check() error {
 		return err
 	}
 	r.Clock = said.clock
-	var indexes []uint8
-	for _, register := range r.Registers {
-		indexes = append(indexes, register.Index)
+	indexes := make([]uint8, len(r.Registers))
+	for i, register := range r.Registers {
+		indexes[i] = register.Index
 	}
 	switch {
 	case !key.verify(&r.Quote):
 		return ErrSignature
 	case said.wrong != nil:
 		return said.wrong
-	case !slices.IsSorted(indexes) || !said.covers(indexes):
+	case !ascending(indexes, cmp.Compare[uint8]) || !said.covers(indexes):
 		return ErrSelection
 	case digestOf(r.Registers) != said.registers:
 		return ErrDigest
