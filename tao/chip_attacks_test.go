@@ -184,7 +184,7 @@ func TestChipOfAnUnknownMaker(t *testing.T) {
 	require.NoError(t, unknown.Certify(m.tpm.Device()))
 	request, err := tao.ParseRequest(m.request(t))
 	require.NoError(t, err)
-	_, _, err = tao.Grant(noRandomness{}, request, policyKey, roots(), m.terms())
+	_, _, err = tao.Grant(noRandomness{}, request, policyKey, m.roots, granted())
 	require.ErrorIs(t, err, tao.ErrRoot)
 	require.ErrorContains(t, err, "no root")
 }

@@ -29,7 +29,8 @@ type machine struct {
 	*scene
 	tpm      *swtpm.TPM
 	attestor tao.Attestor
-	signed   []byte // the record
+	roots    tao.Roots // of the authority
+	signed   []byte    // the record
 	logFile  string
 }
 
@@ -55,10 +56,17 @@ func newTPM(t testing.TB) *swtpm.TPM {
 	return chip
 }
 
-// newMachine returns one whose node has done what the log of a scene says, but for the keys of past epochs and programs.
+// newMachine returns one with a TPM of the factory.
 func newMachine(t testing.TB) *machine {
 	t.Helper()
-	m := &machine{scene: newScene(tao.TPM), tpm: newTPM(t), logFile: filepath.Join(t.TempDir(), "measurements")}
+	return newMachineOf(t, newTPM(t))
+}
+
+// newMachineOf returns one that an authority has enrolled who knows the factory, and the TPMs of these endorsement keys.
+func newMachineOf(t testing.TB, chip *swtpm.TPM, endorsements ...[32]byte) *machine {
+	t.Helper()
+	m := &machine{scene: newScene(tao.TPM), tpm: chip, logFile: filepath.Join(t.TempDir(), "measurements")}
+	m.roots = tao.Roots{Authorities: []*x509.Certificate{factory().Root()}, Endorsements: endorsements}
 	m.policy.Roots = [][32]byte{sha256.Sum256(factory().Root().Raw)}
 	m.policy.Registers[0].Values = [][32]byte{{}, firmware}
 	var err error
@@ -73,7 +81,7 @@ func (m *machine) enrol(t testing.TB) {
 	t.Helper()
 	request, err := tao.ParseRequest(m.request(t))
 	require.NoError(t, err)
-	grant, record, err := tao.Grant(rand.Reader, request, policyKey, roots(), m.terms())
+	grant, record, err := tao.Grant(rand.Reader, request, policyKey, m.roots, granted())
 	require.NoError(t, err)
 	m.signed, err = tao.OpenGrant(grant, m.tpm.Device().Activate)
 	require.NoError(t, err)
@@ -89,13 +97,7 @@ func (m *machine) request(t testing.TB) []byte {
 	return request
 }
 
-func roots() tao.Roots { return tao.Roots{Authorities: []*x509.Certificate{factory().Root()}} }
-
-func (m *machine) terms() tao.Terms {
-	return tao.Terms{Roles: tao.RolesOf(tao.Mix, tao.Exit), Issued: start, Expires: start.Add(30 * day)}
-}
-
-// start begins the node's program.
+// prover begins the node's program.
 func (m *machine) prover(t testing.TB) *tao.Prover {
 	t.Helper()
 	p, err := tao.NewProver(tao.ProverConfig{Attestor: m.attestor, Record: m.signed, Program: program, LogFile: m.logFile})
