@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sphinxmix.example/tao"
 )
 
 // metrics shows Stats to Prometheus. Every label has a closed set of values, which are all there from the start so that
@@ -21,6 +23,9 @@ type metrics struct {
 	returned, loopsLost     metric
 
 	viewVersion, viewPublished, viewExpires, viewMixes metric
+
+	refused, policyVersion, policyExpires               metric
+	attestor, attestedUntil, attestationFailed, logUsed metric
 
 	epoch, key, ends, tags, maxTags, failed metric
 
@@ -74,6 +79,15 @@ func newMetrics(stats func() Stats) *metrics {
 	m.viewExpires = gauge("view_expires_timestamp_seconds", "When that view expires, in seconds since 1970, 0 before the first.")
 	m.viewMixes = gauge("view_mixes", "Mixes in that view.")
 
+	m.refused = gauge("view_refused_mixes", "Mixes that the directory lists beside them and the policy does not trust.")
+	m.policyVersion = gauge("policy_version", "Version of the policy that the node goes by, 0 without one.")
+	m.policyExpires = gauge("policy_expires_timestamp_seconds", "When that policy expires, in seconds since 1970, 0 without one.")
+
+	m.attestor = gauge("attestor", "1 for the kind of attestor that vouches for the node, 0 for the others.", "kind")
+	m.attestedUntil = gauge("attested_until_timestamp_seconds", "When the node's evidence is good no more that the directory has, in seconds since 1970, 0 without any.")
+	m.attestationFailed = gauge("attestation_failed", "1 where the last attempt to make evidence failed, or the directory refused it.")
+	m.logUsed = gauge("attestation_log_used_ratio", "Part of the room for what is measured that is taken, from 0 to 1. It becomes free when the machine is started anew.")
+
 	m.key = gauge("epoch_key", "1 where the node has a mix key for that epoch, otherwise 0, as are the other metrics of that epoch.", "epoch")
 	m.epoch = gauge("epoch_number", "Number of the epoch.", "epoch")
 	m.ends = gauge("epoch_ends_timestamp_seconds", "When the epoch ends, in seconds since 1970.", "epoch")
@@ -106,6 +120,7 @@ func (m *metrics) Collect(into chan<- prometheus.Metric) {
 	into <- m.started.is(seconds(s.Started))
 	m.collectPackets(into, s)
 	m.collectView(into, s)
+	m.collectAttestation(into, s)
 	m.collectEpochs(into, s)
 	m.collectPeers(into, s)
 }
@@ -141,6 +156,26 @@ func (m *metrics) collectView(into chan<- prometheus.Metric, s Stats) {
 	into <- m.viewPublished.is(seconds(view.Published))
 	into <- m.viewExpires.is(seconds(view.Expires))
 	into <- m.viewMixes.is(float64(view.Mixes))
+	into <- m.refused.is(float64(view.Refused))
+	var policy PolicyStats
+	if view.Policy != nil {
+		policy = *view.Policy
+	}
+	into <- m.policyVersion.is(float64(policy.Version))
+	into <- m.policyExpires.is(seconds(policy.Expires))
+}
+
+func (m *metrics) collectAttestation(into chan<- prometheus.Metric, s Stats) {
+	var attestation AttestationStats
+	if s.Attestation != nil {
+		attestation = *s.Attestation
+	}
+	for _, kind := range []tao.Kind{tao.TPM, tao.Soft} {
+		into <- m.attestor.is(one(attestation.Kind == kind.String()), kind.String())
+	}
+	into <- m.attestedUntil.is(seconds(attestation.Until))
+	into <- m.attestationFailed.is(one(attestation.Failure != ""))
+	into <- m.logUsed.is(attestation.LogUsed)
 }
 
 func (m *metrics) collectEpochs(into chan<- prometheus.Metric, s Stats) {

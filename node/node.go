@@ -20,6 +20,7 @@ import (
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/mix"
 	"sphinxmix.example/sphinx"
+	"sphinxmix.example/tao"
 )
 
 // Handler is what happens to a payload at its last hop.
@@ -65,6 +66,11 @@ type Config struct {
 	// with the process, which gives less to who seizes the machine, and costs the packets under way at a restart.
 	KeyDir  string
 	MaxTags int // packets that one epoch's key opens; 4,194,304 if zero, at up to 80 bytes of memory each
+
+	// Prover makes the node's evidence, for networks whose policy wants some; such a node needs Directory.Policy. It is asked
+	// each time that the node registers, by a goroutine that nothing else waits for, and Run does not end before it has
+	// answered. If nil the node shows no evidence.
+	Prover *tao.Prover
 
 	MaxLinks           int           // connections from mixes, and as many from others; link's default if zero
 	MaxLinksPerAddress int           // of the others from one address; link's default if zero
@@ -137,8 +143,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Mix.Rand == nil {
 		c.Mix.Rand = c.Random
 	}
-	if c.Mix.Strategy == "poisson" {
-		c.Mix.MaxDelay = cmp.Or(c.Mix.MaxDelay, c.Network.LongestDelay()) // that of the makers of packets: a lower one would show
+	c.Mix = c.mixing()
+	if c.Prover != nil {
+		if err := c.provable(); err != nil {
+			return c, err
+		}
 	}
 	c.Weight = cmp.Or(c.Weight, directory.DefaultWeight)
 	c.MaxTags = cmp.Or(c.MaxTags, 1<<22)
@@ -158,11 +167,14 @@ type Node struct {
 	ring    *keyring.Ring
 	keys    atomic.Pointer[keys] // those of the ring, as the pipeline uses them
 
-	view        atomic.Pointer[directory.View] // the newest; View says whether it is still good
-	viewChanged chan struct{}                  // holds one when the mixing goroutine has not looked at it
-	viewed      chan struct{}                  // closed with the first view
-	keysChanged chan struct{}                  // holds one when the directory has not been told
-	version     uint64                         // of the last descriptor; belongs to follow, and to Drain after it
+	view        atomic.Pointer[known] // the newest; View says whether it is still good
+	viewChanged chan struct{}         // holds one when the mixing goroutine has not looked at it
+	viewed      chan struct{}         // closed with the first view
+	seen        chan struct{}         // holds one when enlist has not looked at what the directory said last
+	ask         chan struct{}         // holds one when follow is to ask the directory at once
+	keysChanged chan struct{}         // holds one when the directory has not been told
+	version     uint64                // of the last descriptor; belongs to enlist, and to Drain after it
+	attested    atomic.Pointer[AttestationStats]
 	leaving     atomic.Bool
 	leave, left chan struct{} // closed when the node is to be registered no more, and when it will not be
 
@@ -217,6 +229,8 @@ func New(cfg Config) (*Node, error) {
 
 		viewChanged: make(chan struct{}, 1),
 		viewed:      make(chan struct{}),
+		seen:        make(chan struct{}, 1),
+		ask:         make(chan struct{}, 1),
 		keysChanged: make(chan struct{}, 1),
 		leave:       make(chan struct{}),
 		left:        make(chan struct{}),
@@ -225,6 +239,9 @@ func New(cfg Config) (*Node, error) {
 	n.services = make(map[string]service, len(cfg.Handlers))
 	for name, handler := range cfg.Handlers {
 		n.services[name] = service{handler, make(chan *packet, outQueue)}
+	}
+	if cfg.Prover != nil {
+		n.attested.Store(&AttestationStats{Kind: cfg.Prover.Kind().String(), LogUsed: cfg.Prover.Room()})
 	}
 	n.free.New = func() any { return &packet{bytes: make([]byte, cfg.Network.PacketSize())} }
 	if n.strategy, err = mix.New[*packet](cfg.Mix); err != nil {
@@ -241,7 +258,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	// What the directory would not take is better said now than found in a log.
-	if _, err := n.descriptor(now); err != nil {
+	if _, err := n.sign(n.descriptor(), now); err != nil {
 		n.ring.Close()
 		return nil, fmt.Errorf("node: Config.Address or Config.Handlers: %w", err)
 	}
@@ -253,14 +270,6 @@ func (n *Node) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "node.Node(%s)", n.i
 
 // ID returns the name of the node in routing blocks.
 func (n *Node) ID() directory.NodeID { return n.id }
-
-// View returns the network as the node last saw it, or nil where it has not seen it yet or what it saw has expired.
-func (n *Node) View() *directory.View {
-	if view := n.view.Load(); view != nil && time.Now().Before(view.Expires) {
-		return view
-	}
-	return nil
-}
 
 // Run serves until parent ends, which is the one way to stop it without an error, and returns once every goroutine of the
 // node has ended. It erases the mix keys from memory. A node runs once.
@@ -287,6 +296,7 @@ func (n *Node) Run(parent context.Context) error {
 	}
 	start("mailboxes", n.keepMailboxes)
 	start("directory", n.follow)
+	start("registration", n.enlist)
 	start("cover", n.cover)
 	<-ctx.Done()
 	running.Wait()
@@ -304,16 +314,6 @@ func (n *Node) serveLinks(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	return link.Serve(ctx, n.cfg.Listener, n.linkConfig(), n.receive)
-}
-
-// lists reports whether key is the identity of a mix in the view.
-func (n *Node) lists(key ed25519.PublicKey) bool {
-	view := n.View()
-	if view == nil || key == nil {
-		return false
-	}
-	_, listed := view.Node(directory.NodeIDOf(key))
-	return listed
 }
 
 func (n *Node) linkConfig() link.Config {

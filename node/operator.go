@@ -162,8 +162,14 @@ func (s Stats) Problems() []string {
 	case !s.Now.Before(s.View.Expires):
 		say("The view of the network expired %v ago, and no newer one came from the directory.",
 			s.Now.Sub(s.View.Expires).Round(time.Second))
+	case s.View.Policy != nil && !s.Now.Before(s.View.Policy.Expires):
+		say("The network's policy expired %v ago: nobody is trusted until whoever has the policy key has signed another.",
+			s.Now.Sub(s.View.Policy.Expires).Round(time.Second))
 	case s.State != Serving:
 		say("The node is starting: the view of the network does not list it yet.")
+	}
+	if a := s.Attestation; a != nil && a.Failure != "" && !s.Now.Before(a.Until) {
+		say("The node has no good evidence of what it runs: %s.", a.Failure)
 	}
 	current := s.epochsByPlace()[1]
 	switch {

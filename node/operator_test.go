@@ -33,7 +33,8 @@ func operatorStats() Stats {
 			LoopsSent: 40, LoopsReturned: 37, LoopsLost: 2, DropsSent: 80,
 		},
 		Held: 12, Memory: 1 << 20,
-		View: &ViewStats{Version: 9, Published: now.Add(-10 * time.Second), Expires: now.Add(time.Hour), Mixes: 6},
+		View:        &ViewStats{Version: 9, Published: now.Add(-10 * time.Second), Expires: now.Add(time.Hour), Mixes: 6, Refused: 2, Policy: &PolicyStats{Version: 3, Expires: now.Add(240 * time.Hour)}},
+		Attestation: &AttestationStats{Kind: "tpm", Until: now.Add(24 * time.Hour), LogUsed: 0.25},
 		Epochs: []EpochStats{
 			{Number: 11, Begins: hour.Add(-time.Hour), Ends: hour, Tags: 900, MaxTags: 1000},
 			{Number: 12, Begins: hour, Ends: hour.Add(time.Hour), Current: true, Tags: 100, MaxTags: 1000},
@@ -108,6 +109,10 @@ func TestHealth(t *testing.T) {
 		{"the replay set failed", func(s *Stats) { s.Epochs[1].Failed = true }, []string{"replay set of the current key, of epoch 12,"}},
 		{"that of another epoch failed", func(s *Stats) { s.Epochs[0].Failed, s.Epochs[2].Failed = true, true }, nil},
 		{"no key for this epoch", func(s *Stats) { s.Epochs = slices.Delete(s.Epochs, 1, 2) }, []string{"no key for the current epoch"}},
+		{"the policy just expired", func(s *Stats) { s.State, s.View.Policy.Expires = Starting, s.Now }, []string{"policy expired 0s ago"}},
+		{"no evidence", func(s *Stats) { s.Attestation.Until, s.Attestation.Failure = s.Now, "no TPM answers" }, []string{"evidence of what it runs: no TPM answers."}},
+		{"no newer evidence", func(s *Stats) { s.Attestation.Failure = "no TPM answers" }, nil},
+		{"without attestation and policy", func(s *Stats) { s.Attestation, s.View.Policy = nil, nil }, nil},
 		{"two things", func(s *Stats) { s.State, s.Epochs = Leaving, nil }, []string{"leaving", "no key"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -148,14 +153,14 @@ func TestStatsNames(t *testing.T) {
 	var members map[string]any
 	require.NoError(t, json.Unmarshal(ask(t, operatorStats(), "GET", "localhost", "/stats").Body.Bytes(), &members))
 	require.Equal(t, []string{
-		"Address", "Batches", "Covered", "Delivered", "Dropped.mac", "Dropped.peer", "DropsSent",
+		"Address", "Attestation.Failure", "Attestation.Kind", "Attestation.LogUsed", "Attestation.Until", "Batches", "Covered", "Delivered", "Dropped.mac", "Dropped.peer", "DropsSent",
 		"Epochs.Begins", "Epochs.Current", "Epochs.Ends", "Epochs.Failed", "Epochs.MaxTags", "Epochs.Number", "Epochs.Tags",
 		"Held", "History.At", "History.Batches", "History.Dropped", "History.LoopsLost", "History.LoopsSent", "History.MaxSenders",
 		"History.MeanSenders", "History.MinSenders", "History.Received", "History.Sent", "Links.Mixes", "Links.Others",
 		"LoopsLost", "LoopsReturned", "LoopsSent", "Memory", "Node", "Now",
 		"Peers.Address", "Peers.Connected", "Peers.Lost", "Peers.Node", "Peers.Queue", "Peers.Sent",
 		"Received", "Sent", "Served", "Started", "State", "Strategy", "Version",
-		"View.Expires", "View.Mixes", "View.Published", "View.Version",
+		"View.Expires", "View.Mixes", "View.Policy.Expires", "View.Policy.Version", "View.Published", "View.Refused", "View.Version",
 	}, names(members))
 	require.Equal(t, "abcd00000000000000000000", members["Node"])
 	require.Equal(t, "2026-07-01T12:30:00Z", members["Now"])
@@ -305,6 +310,7 @@ func TestPageKnowsItsParts(t *testing.T) {
 	types := map[string]reflect.Type{
 		"stats": reflect.TypeFor[Stats](), "s": reflect.TypeFor[Sample](), "epoch": reflect.TypeFor[EpochStats](),
 		"view": reflect.TypeFor[ViewStats](), "peer": reflect.TypeFor[PeerStats](), "p": reflect.TypeFor[PeerStats](),
+		"evidence": reflect.TypeFor[AttestationStats](), "policy": reflect.TypeFor[PolicyStats](),
 	}
 	found := make(map[string]bool)
 	for _, read := range regexp.MustCompile(`\b(\w+)\??\.([A-Z]\w+)`).FindAllStringSubmatch(pageScript, -1) {

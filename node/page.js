@@ -126,13 +126,33 @@ function renderKeys(stats) {
 	});
 }
 
+// until says how long something is good that expires.
+function until(expires, now) {
+	const left = Date.parse(expires) - now;
+	return left > 0 ? "in " + duration(left) : `⚠\ufe0e expired ${duration(-left)} ago`;
+}
+
+function renderEvidence(stats) {
+	const now = Date.parse(stats.Now), evidence = stats.Attestation;
+	at("evidence").hidden = !evidence;
+	if (!evidence) return;
+	const left = Date.parse(evidence.Until) - now;
+	show(at("attestor"), evidence.Kind === "soft" ? "soft, which proves nothing of this machine" : evidence.Kind.toUpperCase());
+	show(at("attested-until"), left > 0 ? "for another " + duration(left) : "⚠\ufe0e there is none that is good");
+	show(at("log-used"), percent(evidence.LogUsed) + " full" + (evidence.LogUsed > 0.9 ? ": start the machine anew soon" : ""));
+	at("evidence-failed").hidden = !evidence.Failure;
+	show(at("evidence-failed"), "⚠\ufe0e The last attempt failed: " + evidence.Failure);
+}
+
 function renderNetwork(stats) {
-	const now = Date.parse(stats.Now), view = stats.View;
-	const left = view ? Date.parse(view.Expires) - now : 0;
+	const now = Date.parse(stats.Now), view = stats.View, policy = view?.Policy;
 	show(at("view-mixes"), view ? number(view.Mixes) : "no view yet");
-	show(at("view-expires"), !view ? "–" : left > 0 ? "in " + duration(left) : `⚠\ufe0e expired ${duration(-left)} ago`);
+	show(at("view-expires"), view ? until(view.Expires, now) : "–");
 	show(at("view-published"), view ? duration(now - Date.parse(view.Published)) + " ago" : "–");
 	show(at("view-version"), view ? String(view.Version) : "–");
+	show(at("view-refused"), view ? number(view.Refused) : "–");
+	show(at("policy-version"), policy ? String(policy.Version) : "no policy");
+	show(at("policy-expires"), policy ? until(policy.Expires, now) : "–");
 	show(at("links-mixes"), number(stats.Links.Mixes));
 	show(at("links-others"), number(stats.Links.Others));
 }
@@ -223,6 +243,7 @@ function render() {
 	renderTiles(stats, samples);
 	renderCharts(stats, samples);
 	renderKeys(stats);
+	renderEvidence(stats);
 	renderNetwork(stats);
 	renderPeers();
 	renderDrops(stats);

@@ -30,6 +30,7 @@ const keepIdle = link.KeepAlive
 type peers struct {
 	node    *Node
 	ctx     context.Context // of Run; each peer's goroutine ends with it
+	view    *directory.View // that all of them go by; nil where none is good
 	known   map[directory.NodeID]*peer
 	running sync.WaitGroup
 }
@@ -41,8 +42,11 @@ type peer struct {
 	queue chan *packet
 	stop  context.CancelFunc
 
-	until   time.Time   // when it is to be forgotten; zero while it is listed; belongs to the mixing goroutine
 	failing atomic.Bool // it could not be reached the last time
+
+	// They belong to the mixing goroutine.
+	listed *directory.Descriptor // as the last view had it that did
+	until  time.Time             // when it is to be forgotten; zero while it is listed
 
 	// Of the attempts to reach it; they belong to its own goroutine.
 	since   time.Time // when the first failed of those in a row that have
@@ -62,14 +66,16 @@ func (ps *peers) wait() { ps.running.Wait() }
 
 // send queues p for the mix of that name, or drops it.
 func (ps *peers) send(id directory.NodeID, p *packet) {
-	view := ps.node.View()
-	if view == nil {
+	if view := ps.node.View(); view != ps.view {
+		ps.follow(view, time.Now())
+	}
+	if ps.view == nil {
 		ps.node.drop(p, DropNextHop)
 		return
 	}
 	to := ps.known[id]
 	if to == nil {
-		desc, listed := view.Node(id)
+		desc, listed := ps.view.Node(id)
 		if !listed {
 			ps.node.drop(p, DropNextHop)
 			return
@@ -84,18 +90,25 @@ func (ps *peers) send(id directory.NodeID, p *packet) {
 // go on making packets for it when nodes know already.
 const maxLinger = 2 * time.Minute
 
-// forgetChanged ends the peers that view, which may be nil, lists with another address, and those that it has not listed
-// for a while. It returns when it is to be called again even if the view does not change; zero if not.
-func (ps *peers) forgetChanged(view *directory.View, now time.Time) (next time.Time) {
+// follow goes by view from now on, which may be nil: it ends the peers that are listed with another address, those that have not
+// been listed for a while, and at once those that the policy does not trust any more. It returns when it is to be called
+// again even if the view does not change; zero if not.
+func (ps *peers) follow(view *directory.View, now time.Time) (next time.Time) {
+	ps.view = view
 	for id, known := range ps.known {
 		if view != nil {
 			desc, listed := view.Node(id)
 			switch {
 			case listed && desc.Address == known.desc.Address:
-				known.until = time.Time{}
+				known.listed, known.until = desc, time.Time{}
 				continue
 			case !listed && known.until.IsZero() && !known.failing.Load():
 				known.until = now.Add(min(maxLinger, ps.node.cfg.Network.Epoch))
+			}
+			if !listed && now.Before(known.until) {
+				if end := ps.node.trustedUntil(known.listed, view, now); end.Before(known.until) {
+					known.until = end
+				}
 			}
 			if !listed && now.Before(known.until) {
 				if next.IsZero() || known.until.Before(next) {
@@ -113,7 +126,7 @@ func (ps *peers) forgetChanged(view *directory.View, now time.Time) (next time.T
 
 func (ps *peers) start(desc *directory.Descriptor) *peer {
 	ctx, stop := context.WithCancel(ps.ctx)
-	p := &peer{node: ps.node, desc: desc, queue: make(chan *packet, outQueue), stop: stop}
+	p := &peer{node: ps.node, desc: desc, listed: desc, queue: make(chan *packet, outQueue), stop: stop}
 	ps.known[desc.ID()] = p
 	ps.tell()
 	ps.running.Go(func() { p.run(ctx) })

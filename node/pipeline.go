@@ -218,8 +218,12 @@ func (n *Node) mix(ctx context.Context) error {
 	due, forget := time.NewTimer(0), time.NewTimer(0)
 	defer due.Stop()
 	defer forget.Stop()
-	forgetChanged := func() {
-		if next := peers.forgetChanged(n.View(), time.Now()); !next.IsZero() {
+	follow := func() {
+		next := peers.follow(n.View(), time.Now())
+		if k := n.view.Load(); k != nil && (next.IsZero() || k.until.Before(next)) {
+			next = k.until // when mixes have expired that no packet may wait for any longer
+		}
+		if !next.IsZero() {
 			forget.Reset(time.Until(next))
 		}
 	}
@@ -235,9 +239,9 @@ func (n *Node) mix(ctx context.Context) error {
 			}
 		case <-due.C:
 		case <-n.viewChanged:
-			forgetChanged()
+			follow()
 		case <-forget.C:
-			forgetChanged()
+			follow()
 		case <-ctx.Done():
 			return nil
 		}

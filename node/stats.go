@@ -35,10 +35,11 @@ type Stats struct {
 	Held   int   // packets that wait for their batch
 	Memory int64 // bytes of all packets in the node
 
-	View   *ViewStats   // nil before the first
-	Epochs []EpochStats // with a key, ascending
-	Peers  []PeerStats  // that this node has sent something, by id
-	Links  LinkStats
+	View        *ViewStats        // nil before the first
+	Attestation *AttestationStats // nil where the node makes no evidence
+	Epochs      []EpochStats      // with a key, ascending
+	Peers       []PeerStats       // that this node has sent something, by id
+	Links       LinkStats
 
 	History []Sample // of the last hour, oldest first; the last one is not over yet
 }
@@ -48,6 +49,22 @@ type ViewStats struct {
 	Version            uint64
 	Published, Expires time.Time
 	Mixes              int
+	Refused            int          // more that the policy does not trust
+	Policy             *PolicyStats // nil where the node goes by none
+}
+
+// PolicyStats describes the policy that the node goes by.
+type PolicyStats struct {
+	Version uint64
+	Expires time.Time
+}
+
+// AttestationStats describes the evidence that the node makes of what it runs.
+type AttestationStats struct {
+	Kind    string    // of the attestor: "tpm" or "soft"
+	Until   time.Time // when the evidence is good no more that the directory has; zero where it has none that is
+	LogUsed float64   // part of the log's room that is taken, 0 to 1; it becomes free when the machine is started anew
+	Failure string    // why there was no evidence the last time, or the directory refused it; empty where all is well
 }
 
 // EpochStats describes a mix key.
@@ -169,11 +186,9 @@ func (n *Node) Stats() Stats {
 		Epochs:   n.epochStats(now),
 		Links:    LinkStats{Mixes: int(n.senders.mixes.Load()), Others: int(n.senders.others.Load())},
 	}
-	if view := n.view.Load(); view != nil {
-		s.View = &ViewStats{Version: view.Version, Published: view.Published, Expires: view.Expires, Mixes: len(view.Nodes)}
-		if _, listed := view.Node(n.id); listed && now.Before(view.Expires) {
-			s.State = Serving
-		}
+	s.View, s.Attestation = n.viewStats(), n.attested.Load()
+	if n.serving() {
+		s.State = Serving
 	}
 	if n.leaving.Load() {
 		s.State = Leaving
@@ -190,6 +205,22 @@ func (n *Node) Stats() Stats {
 	defer n.history.mu.Unlock()
 	n.history.fill(n.history.current(n, now), s.Counts)
 	s.History = slices.Clone(n.history.samples)
+	return s
+}
+
+func (n *Node) viewStats() *ViewStats {
+	good := n.View()
+	k := n.view.Load()
+	if k == nil {
+		return nil
+	}
+	s := &ViewStats{Version: k.newest.Version, Published: k.newest.Published, Expires: k.newest.Expires}
+	if good != nil {
+		s.Mixes, s.Refused = len(good.Nodes), len(good.Refused)
+	}
+	if p := k.newest.Policy; p != nil {
+		s.Policy = &PolicyStats{Version: p.Version, Expires: p.Expires}
+	}
 	return s
 }
 

@@ -1,0 +1,58 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+
+	"sphinxmix.example/node/directory"
+)
+
+// Drain takes the node out of the directory and waits until it holds no packet, and has opened none for as long as
+// other nodes take to notice, or until ctx ends. Run goes on meanwhile, and is to be ended after it. The error says what
+// is left undone.
+func (n *Node) Drain(ctx context.Context) error {
+	if n.leaving.Swap(true) {
+		return nil
+	}
+	close(n.leave)
+	select {
+	case <-n.left:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	failed := n.cfg.Directory.Leave(ctx, directory.SignLeave(n.cfg.Identity, n.nextVersion(time.Now())))
+	if failed != nil {
+		n.cfg.Log.Warn("the directory goes on listing this node until its registration ends", "error", failed)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	opened, since := n.counts.opened.Load(), time.Now()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if now := n.counts.opened.Load(); now != opened {
+			opened, since = now, time.Now()
+		}
+		if time.Since(since) >= 2*n.cfg.Refresh && n.waiting() <= 0 {
+			return failed
+		}
+	}
+}
+
+// waiting returns how many packets the node holds that may still go somewhere, so neither those for clients that are
+// away nor the one that each link has ready to read into.
+func (n *Node) waiting() int64 {
+	return n.live.Load() - int64(n.boxes.kept()) - n.senders.mixes.Load() - n.senders.others.Load()
+}
+
+// below draws a duration from 0 to d, of which it does not matter that the last ones are a little less likely.
+func below(d time.Duration) time.Duration {
+	var b [8]byte
+	rand.Read(b[:])
+	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(max(d, 1)))
+}

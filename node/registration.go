@@ -1,0 +1,181 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/link"
+	"sphinxmix.example/tao"
+)
+
+// registration is what the directory was told of the node the last time.
+type registration struct {
+	at      time.Time // when it was; zero where it is to be told
+	view    uint64    // version of the newest view then
+	policy  uint64    // version of the policy that the evidence is for
+	stamped time.Time // of the evidence
+}
+
+// enlist keeps the node in the directory until it is to leave, or ctx ends. It waits for the directory, and for whatever
+// makes the node's evidence; nothing waits for it.
+func (n *Node) enlist(ctx context.Context) error {
+	defer close(n.left)
+	var told registration
+	announce := time.NewTimer(0)
+	announce.Stop()
+	defer announce.Stop()
+	for {
+		select {
+		case <-n.seen:
+		case <-n.keysChanged:
+			// All nodes have new keys at once; the directory need not hear of all of them at once.
+			announce.Reset(below(n.cfg.Network.Epoch / 16))
+			continue
+		case <-announce.C:
+			told.at = time.Time{}
+			wake(n.ask) // evidence is of the newest view
+			continue
+		case <-n.leave:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+		view := n.View()
+		if view == nil {
+			continue
+		}
+		if d, listed := view.Node(n.id); listed && d.Version > n.version {
+			n.cfg.Log.Error("the directory lists this node as another process has registered it: is its key in use twice?", "address", d.Address)
+		}
+		if !n.isDue(&told, view, time.Now()) {
+			continue
+		}
+		until, err := n.register(ctx, view)
+		n.noteEvidence(until, err)
+		switch {
+		case errors.Is(err, errNoEvidence): // it was said
+			continue
+		case err != nil:
+			n.cfg.Log.Warn("the directory does not take this node", "error", err)
+			continue
+		}
+		n.cfg.Log.Info("registered with the directory", "node", n.id.String())
+		told = registration{at: time.Now(), view: view.Version, stamped: view.Published}
+		if view.Policy != nil {
+			told.policy = view.Policy.Version
+		}
+		wake(n.ask)
+	}
+}
+
+// isDue reports whether the directory is to be told of the node again.
+func (n *Node) isDue(told *registration, view *directory.View, now time.Time) bool {
+	age := now.Sub(told.at)
+	if told.at.IsZero() || age < 0 || age >= n.cfg.Lifetime/2 {
+		return true
+	}
+	if _, listed := view.Node(n.id); !listed && view.Version != told.view && age > n.cfg.Refresh/2 {
+		return true // the directory has forgotten: a view may take it a while, but is another then
+	}
+	if n.cfg.Prover == nil || view.Policy == nil {
+		return false
+	}
+	return view.Policy.Version != told.policy || now.Sub(told.stamped) >= view.Policy.MaxAge/2 && view.Published.After(told.stamped)
+}
+
+// register tells the directory of this node, for Lifetime from now, and returns until when the evidence in that is good. The
+// error wraps errNoEvidence where there is none to send.
+func (n *Node) register(ctx context.Context, view *directory.View) (until time.Time, err error) {
+	d := n.descriptor()
+	for n.cfg.Prover != nil {
+		if until, err = n.prove(&d, view); err != nil {
+			return time.Time{}, err
+		}
+		keys := n.ring.Keys()
+		if slices.Equal(keys, d.Keys) {
+			break
+		}
+		d.Keys = keys // there are others since then
+	}
+	signed, err := n.sign(d, time.Now())
+	if err != nil {
+		return time.Time{}, err
+	}
+	return until, n.cfg.Directory.Register(ctx, signed)
+}
+
+// descriptor returns what the directory is to say of this node, without evidence, a version and dates.
+func (n *Node) descriptor() directory.Descriptor {
+	services := slices.Collect(maps.Keys(n.cfg.Handlers))
+	if !n.cfg.NoClients {
+		services = append(services, link.GatewayService)
+	}
+	return directory.Descriptor{
+		Identity: n.cfg.Identity.Public().(ed25519.PublicKey),
+		Address:  n.cfg.Address,
+		Keys:     n.ring.Keys(),
+		Services: services,
+		Network:  n.cfg.Network.Hash(),
+		Weight:   uint8(n.cfg.Weight),
+	}
+}
+
+// sign returns the descriptor as the directory takes it, good for Lifetime from now.
+func (n *Node) sign(d directory.Descriptor, now time.Time) ([]byte, error) {
+	d.Version, d.Expires = n.nextVersion(now), now.Add(n.cfg.Lifetime)
+	return directory.SignDescriptor(n.cfg.Identity, d)
+}
+
+// nextVersion counts in milliseconds since 1970, so that versions rise across a restart.
+func (n *Node) nextVersion(now time.Time) uint64 {
+	n.version = max(n.version+1, uint64(max(now.UnixMilli(), 1)))
+	return n.version
+}
+
+// errNoEvidence says that there is none of what the node is, so that it cannot be registered anew.
+var errNoEvidence = errors.New("node: there is no evidence of what this node runs")
+
+// prove adds evidence to a descriptor, of what that says and for the policy of a view, and returns until when it is good: the
+// zero time where it is not. The error wraps errNoEvidence.
+func (n *Node) prove(d *directory.Descriptor, view *directory.View) (until time.Time, err error) {
+	about := directory.SubjectOf(d, n.cfg.Directory.Key)
+	d.Evidence, err = n.cfg.Prover.Attest(tao.Statement{
+		Identity: about.Identity, Role: about.Role, Keys: about.Keys, Configuration: Configuration(n.cfg), Stamp: view.Stamp,
+	}, view.Policy)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: %w", errNoEvidence, err)
+	}
+	if verdict, err := view.Policy.Verify(d.Evidence, about, time.Now()); err == nil {
+		until = verdict.Until
+	}
+	return until, nil // what the policy has against it, the directory says
+}
+
+// noteEvidence takes note of what came of the attempt to register with evidence. That there was none is said once.
+func (n *Node) noteEvidence(until time.Time, err error) {
+	before := n.attested.Load()
+	if before == nil {
+		return
+	}
+	now := *before
+	now.LogUsed, now.Failure = n.cfg.Prover.Room(), ""
+	switch {
+	case err == nil:
+		now.Until = until
+	case errors.Is(err, errNoEvidence), errors.Is(err, directory.ErrRefused):
+		now.Failure = err.Error()
+	default:
+		now.Failure = before.Failure // nobody has looked at the evidence
+	}
+	n.attested.Store(&now)
+	if errors.Is(err, errNoEvidence) && now.Failure != before.Failure {
+		n.cfg.Log.Error("this node cannot be registered anew: see whether its TPM answers, and whether nothing else uses it; trying again",
+			"evidence_until", now.Until, "error", err)
+	}
+}
