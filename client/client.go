@@ -14,6 +14,10 @@
 // came meanwhile, for a minute; or else it finds another, and sends again what was under way. While no gateway takes it,
 // requests wait.
 //
+// Where Config.Directory has the key of a network's policy, no packet is made for a mix whose evidence does not satisfy the newest
+// policy at that second: the client judges each by itself, and takes neither the directory's word for it nor that of other
+// mixes. A gateway that is not trusted any more is left at once, with the replies that are still to come by it.
+//
 // What the gateway, and who watches the link to it, sees: when the client is connected, and how much it sends. [Cover]
 // hides whether it sends at all, and [Pace] how much too. Whoever can cut a client off from gateways of their choice
 // chooses the gateway that is left, so a client goes back to its gateway before it tries another.
@@ -146,6 +150,8 @@ func (cfg *Config) check(view *directory.View) error {
 	switch {
 	case cfg.Hops < MinHops || cfg.Hops > view.MaxHops:
 		return fmt.Errorf("client: %d hops: this network's paths have %d to %d", cfg.Hops, MinHops, view.MaxHops)
+	case len(view.Nodes) <= cfg.Hops && len(view.Refused) > 0:
+		return fmt.Errorf("%w; the policy refuses %d more, the first since: %w", tooSmall(len(view.Nodes), cfg.Hops), len(view.Refused), view.Refused[0].Err)
 	case len(view.Nodes) <= cfg.Hops:
 		return tooSmall(len(view.Nodes), cfg.Hops)
 	}
@@ -227,6 +233,9 @@ func (c *Client) learn(patience time.Duration) {
 	}
 	if best, err := c.chart(nil); err == nil {
 		c.heed(best.view)
+	}
+	if s, _ := c.access.get(); s != nil {
+		_ = c.trusted(s, view, time.Now()) // which ends the session where it is not
 	}
 }
 

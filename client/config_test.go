@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -83,16 +85,18 @@ func TestInsecureScheduleIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	now := time.Now().Unix()
 	for schedule, want := range []error{0: directory.ErrInsecureSchedule, 1: client.ErrNetwork, 2: sphinx.ErrParams} {
-		view := binary.BigEndian.AppendUint64(nil, 1) // version, published, expires, network, no nodes
+		rest := make([]byte, 2+3) // no policy, no nodes
+		hash := sha256.Sum256(rest)
+		view := binary.BigEndian.AppendUint64(nil, 1) // version, published, expires, network, hash of the rest
 		view = binary.BigEndian.AppendUint64(view, uint64(now-60))
 		view = binary.BigEndian.AppendUint64(view, uint64(now+3600))
 		view = append(view, 5, 0, 0, 4, 0, byte(schedule), 0, 0, 14, 16, 0, 0, 0, 0)
-		view = append(view, 0, 0, 0)
-		signature := ed25519.Sign(private, append([]byte("sphinxmix view v1\x00"), view...))
+		view = append(view, hash[:]...)
+		signature := ed25519.Sign(private, append([]byte("sphinxmix view v2\x00"), view...))
 		_, err := client.New(t.Context(), client.Config{Directory: &directory.Client{
 			URLs: []string{"http://192.0.2.1:80"},
 			Key:  public,
-			HTTP: &http.Client{Transport: served(append(signature, view...))},
+			HTTP: &http.Client{Transport: served(slices.Concat(signature, view, rest))},
 		}})
 		require.ErrorIs(t, err, want, "schedule %d", schedule)
 	}

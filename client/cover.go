@@ -102,7 +102,7 @@ func (c *Client) cover(s *session) error {
 		}
 		packet, err := wrap(s)
 		switch {
-		case errors.Is(err, errNoKey):
+		case errors.Is(err, errUnfit):
 			return err
 		case err != nil:
 			continue // there is no network to go through for now

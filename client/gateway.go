@@ -27,6 +27,7 @@ type session struct {
 	gateway *directory.Descriptor // the newest that is known; guarded by mu
 	missing int                   // views in a row that did not list it; guarded by mu
 	charts  [2]*chart             // the last that were made; guarded by mu
+	trust   trust                 // guarded by mu
 }
 
 // outgoing is a packet as the gateway gets it.

@@ -24,7 +24,7 @@ func (c *Client) wrap(s *session) error {
 		case j := <-c.jobs:
 			packet, err := j.packet(c, s)
 			switch {
-			case errors.Is(err, errNoKey):
+			case errors.Is(err, errUnfit):
 				j.done(errLost)
 				return err
 			case err != nil:

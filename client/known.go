@@ -1,7 +1,9 @@
 package client
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,7 +12,7 @@ import (
 
 // known is what the client knows of the network. A directory that has lost its memory lists few mixes until they have
 // registered again, and those may be an attacker's. So beside the newest view the client keeps the widest, while it is
-// good.
+// good, and the policy, where there is one, is the same: a mix is trusted by the newest policy or not at all.
 type known struct {
 	mu      sync.Mutex
 	newest  *directory.View // guarded by mu
@@ -26,10 +28,24 @@ func (k *known) adopt(view *directory.View, now time.Time) bool {
 		return false
 	}
 	k.newest = view
-	if len(view.Nodes) >= len(k.widest.Nodes) || !good(k.widest, now) {
-		k.widest = view
-	}
+	k.widest = k.widestAfter(view, now)
 	return true
+}
+
+// widestAfter returns the widest view after one that was fetched at the time now: the widest of before, without the mixes
+// that the policy refuses by what the new one shows of them, or the new one.
+func (k *known) widestAfter(view *directory.View, now time.Time) *directory.View {
+	widest, err := k.widest.At(now)
+	if err != nil || widest.Policy != view.Policy || len(view.Nodes) >= len(widest.Nodes) {
+		return view // a directory.Client has one pointer for one policy
+	}
+	refused := func(d *directory.Descriptor) bool { return refuses(view, d.ID()) }
+	if !slices.ContainsFunc(widest.Nodes, refused) {
+		return widest
+	}
+	w := *widest
+	w.Nodes = slices.DeleteFunc(slices.Clone(w.Nodes), refused)
+	return &w
 }
 
 // epoch returns how long the network's epochs are.
@@ -42,31 +58,36 @@ func (k *known) network() directory.Network {
 	return k.newest.Network
 }
 
-// views returns those that are good at the time now, at least one, the newest first. The error wraps ErrView.
+// views returns those that are good at the time now, at least one, the newest first, and without the mixes that have expired.
+// The error wraps ErrView.
 func (k *known) views(now time.Time) ([]*directory.View, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var views []*directory.View
-	if good(k.newest, now) {
-		views = append(views, k.newest)
+	one := k.widest == k.newest
+	newest, err := k.newest.At(now)
+	if err == nil {
+		k.newest, views = newest, append(views, newest)
 	}
-	if k.widest != k.newest && good(k.widest, now) {
-		views = append(views, k.widest)
+	if one {
+		k.widest = k.newest
+	} else if widest, err := k.widest.At(now); err == nil {
+		k.widest, views = widest, append(views, widest)
 	}
 	switch {
 	case len(views) > 0:
 		return views, nil
 	case k.changed:
 		return nil, fmt.Errorf("%w: the directory's network is another one now; make a new client", ErrView)
-	default:
+	case errors.Is(err, directory.ErrExpired):
 		return nil, fmt.Errorf("%w: the directory has had no newer one since %s", ErrView, k.newest.Expires.UTC().Format(time.RFC3339))
+	default:
+		return nil, fmt.Errorf("%w: %w", ErrView, err)
 	}
 }
 
-func good(view *directory.View, now time.Time) bool { return now.Before(view.Expires) }
-
 // route chooses paths for a message to service and its reply, in the network as the client knows it now. s is nil where
-// there is no gateway; the paths can then not be used. The error wraps ErrView, ErrNetwork, ErrNoService or errNoKey.
+// there is no gateway; the paths can then not be used. The error wraps ErrView, ErrNetwork, ErrNoService or errUnfit.
 func (c *Client) route(s *session, service string) (route, error) {
 	var r route
 	err := c.tryCharts(s, func(ch *chart) (err error) {
@@ -110,12 +131,17 @@ func (c *Client) chart(s *session) (*chart, error) {
 }
 
 // charts returns what paths can be made of at the time now, at least one chart, the best first: that of the newest view,
-// unless it has fewer than half of the mixes of a wider one. s is nil where there is no gateway. The error wraps
-// ErrView.
+// unless it has fewer than half of the mixes of a wider one. s is nil where there is no gateway. The error wraps ErrView, or
+// errUnfit where the policy does not trust the gateway.
 func (c *Client) charts(s *session, now time.Time) ([]*chart, error) {
 	views, err := c.known.views(now)
 	if err != nil {
 		return nil, err
+	}
+	if s != nil {
+		if err := c.trusted(s, views[0], now); err != nil {
+			return nil, err
+		}
 	}
 	charts := make([]*chart, len(views))
 	for i, view := range views {

@@ -134,7 +134,7 @@ func (c *Client) fill(s *session) error {
 		}
 		packet, err := wrap(s)
 		switch {
-		case errors.Is(err, errNoKey):
+		case errors.Is(err, errUnfit):
 			return err
 		case err != nil: // there is no network to go through for now
 			select {

@@ -27,8 +27,10 @@ type chart struct {
 	keyless int                       // how many more mixes the view lists, the gateway aside
 }
 
-// errNoKey reports a gateway that packets cannot be made for.
-var errNoKey = errors.New("client: the gateway has no key for this epoch")
+// errUnfit reports a gateway that packets must not be made for, or cannot.
+var errUnfit = errors.New("client: no packets can be made")
+
+var errNoKey = fmt.Errorf("%w: the gateway has no key for this epoch", errUnfit)
 
 // newChart returns the chart of a view for an epoch. gateway is nil, or the gateway as it is known, whether the view lists
 // it or not.
@@ -59,7 +61,7 @@ func newChart(view *directory.View, epoch uint64, gateway *directory.Descriptor)
 }
 
 // check returns nil where paths of n mixes from and to the gateway can be made, and where there is no gateway, where they
-// could with any. The error wraps ErrView, ErrNetwork or errNoKey.
+// could with any. The error wraps ErrView, ErrNetwork or errUnfit.
 func (ch *chart) check(n int) error {
 	usable, listed := len(ch.others), len(ch.others)+ch.keyless
 	if ch.gateway != nil {
@@ -97,7 +99,7 @@ func (r *route) another(n int) []*directory.Descriptor {
 
 // route chooses paths for a message to service and for its reply: the one that cfg fixes, or random ones of cfg.Hops
 // mixes, none of them twice. The way back does not start where the way there ends. The error wraps ErrView, ErrNetwork,
-// ErrNoService or errNoKey.
+// ErrNoService or errUnfit.
 func (ch *chart) route(cfg *Config, service string, decoys *decoys) (route, error) {
 	exit, err := ch.exit(cfg, service)
 	if err != nil {

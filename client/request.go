@@ -48,7 +48,7 @@ func (c *Client) Request(ctx context.Context, m Message) ([]byte, error) {
 		return nil, fmt.Errorf("client: a payload of %d bytes has no room for a SURB", c.params.PayloadSize)
 	}
 	s, _ := c.access.get()
-	if _, err := c.route(s, m.To); err != nil && !errors.Is(err, errNoKey) {
+	if _, err := c.route(s, m.To); err != nil && !errors.Is(err, errUnfit) {
 		return nil, err
 	}
 	r := &request{

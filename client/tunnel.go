@@ -147,11 +147,14 @@ func (ts *tunnels) exits() map[directory.NodeID]int {
 
 // chooseExit chooses an exit for streams, another than those that were tried where there is one.
 func (c *Client) chooseExit(tried []directory.NodeID) (exit *directory.Descriptor, err error) {
-	s, _ := c.access.get()
-	err = c.tryCharts(s, func(ch *chart) (err error) {
+	choose := func(ch *chart) (err error) {
 		exit, err = ch.exit(&c.cfg, stream.Service, tried...)
 		return err
-	})
+	}
+	s, _ := c.access.get()
+	if err = c.tryCharts(s, choose); errors.Is(err, errUnfit) { // which the session will end with, and another begin
+		err = c.tryCharts(nil, choose)
+	}
 	return exit, err
 }
 

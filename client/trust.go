@@ -1,0 +1,62 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"sphinxmix.example/node/directory"
+)
+
+// What views list is what the policy trusts, so that no path has a mix in its middle or at its end that it does not. A gateway
+// is known from before, and a view may have forgotten it for a moment.
+
+// trust is until when the policy trusts a gateway, by a view.
+type trust struct {
+	view  *directory.View
+	until time.Time
+}
+
+// errUntrusted reports a gateway that the network's policy does not trust any more.
+var errUntrusted = fmt.Errorf("%w: the network's policy does not trust the gateway any more", errUnfit)
+
+// trusted returns errUntrusted, and ends the session, where the policy does not trust its gateway, by a view at a time.
+func (c *Client) trusted(s *session, view *directory.View, now time.Time) error {
+	if view.Policy == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trust.view != view {
+		s.trust = trust{view, c.trustedUntil(s.gateway, view, now)}
+	}
+	if now.Before(s.trust.until) {
+		return nil
+	}
+	s.end(errUntrusted)
+	return errUntrusted
+}
+
+// trustedUntil returns until when the policy of a view trusts a mix: by the view, where that has the mix, and else by the last
+// that was heard of it.
+func (c *Client) trustedUntil(d *directory.Descriptor, view *directory.View, now time.Time) time.Time {
+	if listed, ok := view.Node(d.ID()); ok {
+		d = listed
+	}
+	if verdict := view.Verdict(d); verdict != nil {
+		return verdict.Until
+	}
+	if refuses(view, d.ID()) {
+		return time.Time{}
+	}
+	verdict, err := view.Policy.Verify(d.Evidence, directory.SubjectOf(d, c.cfg.Directory.Key), now)
+	if err != nil {
+		return time.Time{}
+	}
+	return verdict.Until
+}
+
+// refuses reports whether the policy refuses a mix that a view has.
+func refuses(view *directory.View, id directory.NodeID) bool {
+	return slices.ContainsFunc(view.Refused, func(r directory.Refusal) bool { return r.Node == id })
+}
