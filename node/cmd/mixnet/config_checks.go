@@ -64,8 +64,9 @@ func (l *logSettings) logger(out io.Writer) *slog.Logger {
 
 // directorySettings say where a network's directory is.
 type directorySettings struct {
-	urls []string
-	key  string
+	urls      []string
+	key       string
+	policyKey string // empty where nobody is judged
 }
 
 func (d *directorySettings) list() []setting {
@@ -77,6 +78,11 @@ func (d *directorySettings) list() []setting {
 		{
 			key: "directory.key", to: &d.key, required: true, advice: "give the 64 digits that 'mixnet init directory' printed",
 			about: "The directory's public key, hexadecimal. Nothing is believed that it has not signed.",
+		},
+		{
+			key: "directory.policy_key", to: &d.policyKey, advice: policyKeyAdvice,
+			about: "The public key of the network's policy, hexadecimal; \"\" for none. With it, mixes that do not prove what they run\n" +
+				"as the policy wants are refused, whatever the directory says of them; without it nothing is known of that.",
 		},
 	}
 }
@@ -91,12 +97,33 @@ func (d *directorySettings) check(c *configuration) {
 	if _, err := parsePublicKey(d.key); err != nil && c.usable("directory.key") {
 		c.refuse("directory.key", err.Error())
 	}
+	c.check("directory.policy_key", d.policyKey, checkPolicyKey)
+}
+
+const policyKeyAdvice = `give the 64 digits that 'mixnet policy init' printed, or "" where the network has no policy`
+
+// checkPolicyKey says why a key, empty for none, cannot be that of a policy.
+func checkPolicyKey(digits string) error {
+	if digits == "" {
+		return nil
+	}
+	_, err := parsePublicKey(digits)
+	return err
+}
+
+// parsePolicyKey reads a policy's key that was checked; nil for none.
+func parsePolicyKey(digits string) ed25519.PublicKey {
+	key, err := parsePublicKey(digits)
+	if err != nil {
+		return nil
+	}
+	return key
 }
 
 // client returns the directory to ask. The settings must have been checked.
 func (d *directorySettings) client() *directory.Client {
 	key, _ := parsePublicKey(d.key)
-	return &directory.Client{URLs: d.urls, Key: key}
+	return &directory.Client{URLs: d.urls, Key: key, Policy: parsePolicyKey(d.policyKey)}
 }
 
 // remedied is an error that says what to do about it.
@@ -155,7 +182,7 @@ func checkURL(url string) error {
 	return askNobody(&directory.Client{URLs: []string{url}, Key: anyKey})
 }
 
-// parsePublicKey reads a directory's key, an Ed25519 public key in hexadecimal.
+// parsePublicKey reads the key of a directory or of a policy, an Ed25519 public key in hexadecimal.
 func parsePublicKey(digits string) (ed25519.PublicKey, error) {
 	key, err := hex.DecodeString(digits)
 	if err != nil || len(key) != ed25519.PublicKeySize {

@@ -14,6 +14,7 @@ type serverSettings struct {
 	network                 directory.Network
 	lifetime                time.Duration
 	maxNodes, maxNewNodes   int
+	policyKey, policyFile   string
 	log                     logSettings
 }
 
@@ -27,6 +28,7 @@ func newServerSettings() *serverSettings {
 		maxNodes: 1024,
 
 		maxNewNodes: 256,
+		policyFile:  "policy.signed",
 		log:         newLogSettings(),
 	}
 	s.network.MaxHops, s.network.PayloadSize, s.network.Epoch = 5, 2048, time.Hour
@@ -88,6 +90,16 @@ func (s *serverSettings) list() []setting {
 			key: "view.max_new_nodes", to: &s.maxNewNodes, positive: true, advice: "give a number of nodes",
 			about: "How many new nodes one address may register at once, and then in each hour. Behind a proxy there is one address.",
 		},
+
+		{
+			key: "policy.key", to: &s.policyKey, advice: policyKeyAdvice,
+			about: "The public key of the network's policy, hexadecimal; \"\" for none. With it, mixes are listed that prove what they\n" +
+				"run as the policy wants, and no others; and nodes and clients that know this key check that by themselves.",
+		},
+		{
+			key: "policy.file", to: &s.policyFile, advice: "name the file that 'mixnet policy sign' made",
+			about: "File with the policy that is signed by this key. It is read again when it changes.",
+		},
 	}, s.log.list()...)
 }
 
@@ -96,6 +108,8 @@ type loadedServer struct {
 	settings *serverSettings
 	file     *configuration
 	identity ed25519.PrivateKey
+	policy   *policyFile // nil where the network has none
+	signed   []byte      // the policy that is in it
 }
 
 // loadDirectory reads and checks a directory's configuration file. The error is a *configError.
@@ -116,6 +130,7 @@ func loadDirectory(file string) (*loadedServer, error) {
 		c.refuse("drain", "is negative")
 	}
 	loaded.checkStore()
+	loaded.checkPolicy()
 	c.validate(loaded.try)
 	return loaded, c.err()
 }
@@ -132,7 +147,7 @@ func (l *loadedServer) try() error {
 
 // config returns what the directory is made of, less what stores and logs.
 func (l *loadedServer) config() directory.ServerConfig {
-	return directory.ServerConfig{
+	cfg := directory.ServerConfig{
 		Key:      l.identity,
 		Network:  l.settings.network,
 		Lifetime: l.settings.lifetime,
@@ -140,4 +155,8 @@ func (l *loadedServer) config() directory.ServerConfig {
 
 		MaxNewNodes: l.settings.maxNewNodes,
 	}
+	if l.policy != nil {
+		cfg.Policy, cfg.PolicyKey = l.signed, l.policy.key
+	}
+	return cfg
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"sphinxmix.example/client/exit"
-	"sphinxmix.example/node/directory"
 	"sphinxmix.example/sphinx"
 )
 
@@ -101,7 +100,7 @@ func (e *exitSettings) try() error {
 	if !e.enabled {
 		return nil
 	}
-	made, err := exit.NewTCP(e.config(anyNetwork.Params, directory.NodeID{}))
+	made, err := exit.NewTCP(e.config(anyNetwork.Params, new(welcome)))
 	if err != nil {
 		return err
 	}
@@ -109,8 +108,8 @@ func (e *exitSettings) try() error {
 	return nil
 }
 
-// config returns what the exit of node id is made of, less what logs. The settings must have been checked.
-func (e *exitSettings) config(params sphinx.Params, id directory.NodeID) exit.Config {
+// config returns what the exit that serves that page is made of, less what logs. The settings must have been checked.
+func (e *exitSettings) config(params sphinx.Params, page *welcome) exit.Config {
 	allow, _ := parsePrefixes(e.allow)
 	deny, _ := parsePrefixes(e.deny)
 	ports, _ := parsePorts(e.ports)
@@ -118,7 +117,7 @@ func (e *exitSettings) config(params sphinx.Params, id directory.NodeID) exit.Co
 		Params:      params,
 		Policy:      exit.Policy{Allow: allow, Deny: deny, Ports: ports},
 		Resolver:    e.resolver,
-		Sites:       (&welcome{exit: id}).sites(),
+		Sites:       page.sites(),
 		MaxSessions: e.sessions,
 		MaxStreams:  e.streams,
 		Memory:      int64(e.memoryMiB) << 20,

@@ -22,6 +22,7 @@ type nodeSettings struct {
 	weight                    int
 	clients                   bool
 	directory                 directorySettings
+	attestation               attestationSettings
 	mix                       mix.Config
 	cover                     node.Cover
 	keep                      bool
@@ -52,6 +53,7 @@ func newNodeSettings() *nodeSettings {
 		linksPerAddress: 64,
 		echo:            true,
 		exit:            newExitSettings(),
+		attestation:     newAttestationSettings(),
 		operator:        "127.0.0.1:9090",
 		log:             newLogSettings(),
 	}
@@ -164,7 +166,7 @@ func (n *nodeSettings) list() []setting {
 			key: "services.echo", to: &n.echo, advice: "give true or false",
 			about: "Whether this mix sends messages to \"echo\" back, by which clients measure the network.",
 		},
-	}, n.exit.list(), []setting{
+	}, n.exit.list(), n.attestation.list(), []setting{
 		{
 			key: "operator.listen", to: &n.operator, advice: `give a loopback address like "127.0.0.1:9090" and reach it through ssh or a proxy, or "" for none`,
 			about: "Where the operator of this machine finds a page that shows how the mix is, /metrics (Prometheus), /healthz and\n/stats: host:port on loopback, or \"\" for none. 'mixnet status' reads it. It is served without a password.",
@@ -172,8 +174,22 @@ func (n *nodeSettings) list() []setting {
 	}, n.log.list())
 }
 
-// loadNode reads and checks a node's configuration file. The error is a *configError.
+// loadNode reads and checks a node's configuration file, and the node's enrolment if there is to be one. The error is a
+// *configError.
 func loadNode(file string) (*loadedNode, error) {
+	loaded := readNode(file)
+	loaded.checkEnrolment()
+	return loaded, loaded.file.err()
+}
+
+// loadUnenrolled is loadNode for a node that is still to be enrolled, or is to be once more.
+func loadUnenrolled(file string) (*loadedNode, error) {
+	loaded := readNode(file)
+	return loaded, loaded.file.err()
+}
+
+// readNode reads a node's configuration file. What is wrong with it, but for the enrolment, is kept for the file's err.
+func readNode(file string) *loadedNode {
 	n := newNodeSettings()
 	c := readConfiguration(file, n.list())
 	loaded := &loadedNode{settings: n, file: c}
@@ -188,6 +204,7 @@ func loadNode(file string) (*loadedNode, error) {
 	c.check("operator.listen", n.operator, checkOperator)
 	n.directory.check(c)
 	n.exit.check(c)
+	loaded.checkAttestation()
 	n.log.check(c)
 	if n.drain < 0 {
 		c.refuse("drain", "is negative")
@@ -199,7 +216,7 @@ func loadNode(file string) (*loadedNode, error) {
 		c.validate(func() error { return loaded.try(anyNetwork) })
 		c.validate(n.exit.try)
 	}
-	return loaded, c.err()
+	return loaded
 }
 
 // loadedNode is a node's configuration that was found good, but for what only the network can tell.
@@ -207,6 +224,7 @@ type loadedNode struct {
 	settings *nodeSettings
 	file     *configuration
 	identity ed25519.PrivateKey
+	attests  bool // something vouches for it, as far as its settings can be used
 }
 
 // anyNetwork stands for the one that the directory will tell about. It has nothing against any mix.
@@ -224,6 +242,13 @@ func (l *loadedNode) try(network directory.Network) error {
 	cfg.Listener, cfg.KeyDir = notListening{}, ""
 	if cfg.Identity == nil {
 		_, cfg.Identity, _ = ed25519.GenerateKey(nil) // what is wrong with the real one is said already
+	}
+	if l.attests {
+		var err error
+		cfg.Directory.Policy = anyKey
+		if cfg.Prover, err = anyProver(cfg.Identity); err != nil {
+			return err
+		}
 	}
 	_, err := node.New(cfg)
 	return err

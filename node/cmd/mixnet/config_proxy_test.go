@@ -85,6 +85,7 @@ func TestSettingsReachTheProxy(t *testing.T) {
 	changed := map[string]string{
 		"hops": "4", "timeout": `"3s"`, "connections": "3", "cover.loops": "0.5", "cover.drops": "0.5", "pace.rate": "3", "pace.constant": "true", "pace.drops": "0.5",
 		"directory.urls": `["http://127.0.0.1:1"]`, "directory.key": `"` + strings.Repeat("2e", 32) + `"`,
+		"directory.policy_key": `"` + testPolicyKey + `"`,
 	}
 	for _, s := range newProxySettings().list() {
 		if s.key == "listen" || s.key == "shared" || s.section() == "log" {
@@ -96,7 +97,10 @@ func TestSettingsReachTheProxy(t *testing.T) {
 		case "":
 			text = s.name() + " = " + changed[s.key] + "\n" + goodProxy
 		case "directory":
-			text = regexp.MustCompile(`(?m)^`+s.name()+` = .*$`).ReplaceAllLiteralString(goodProxy, s.name()+" = "+changed[s.key])
+			line := s.name() + " = " + changed[s.key]
+			if text = regexp.MustCompile(`(?m)^`+s.name()+` = .*$`).ReplaceAllLiteralString(goodProxy, line); s.name() == "policy_key" {
+				text += line + "\n"
+			}
 		case "pace":
 			if s.name() != "rate" {
 				text += "rate = 3\n"

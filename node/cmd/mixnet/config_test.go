@@ -179,39 +179,6 @@ func TestEveryErrorOfANodesConfigurationHasALineAndARemedy(t *testing.T) {
 	}
 }
 
-func TestEveryErrorOfADirectorysConfigurationHasALineAndARemedy(t *testing.T) {
-	for _, test := range []struct {
-		name, text string
-		want       []wrong
-	}{
-		{"nothing", "", []wrong{{": identity: ", "is missing", "mixnet init directory"}}},
-		{"no such key file", "identity = \"other.key\"\n", []wrong{{":1: identity: ", "there is no file", "backup"}}},
-		{"listen", goodDirectory + "listen = \"everywhere\"\n", []wrong{{":2: listen: ", "not host:port", "203.0.113.5:8080"}}},
-		{"store", goodDirectory + "store = \"sql:x\"\n", []wrong{{":2: store: ", "no store", "bolt:FILE"}}},
-		{"store that is half a word", goodDirectory + "store = \"memory:\"\n", []wrong{{":2: store: ", "no store", "bolt:FILE"}}},
-		{"store at no host", goodDirectory + "store = \"etcd://\"\n", []wrong{{":2: store: ", "not of the form", "bolt:FILE"}}},
-		{"store without a file", goodDirectory + "store = \"bolt:\"\n", []wrong{{":2: store: ", "no file", "bolt:FILE"}}},
-		{"store in no folder", goodDirectory + "store = \"bolt:none/directory.db\"\n", []wrong{{":2: store: ", "none", ""}}},
-		{"store in a file", goodDirectory + "store = \"bolt:config.toml/directory.db\"\n", []wrong{{":2: store: ", "not a directory", "user"}}},
-		{"store that is a folder", goodDirectory + "store = \"bolt:.\"\n", []wrong{{":2: store: ", "no file", "another"}}},
-		{"no hops", goodDirectory + "[network]\nmax_hops = 0\n", []wrong{{":3: network.max_hops: ", "is 0", "longest path"}}},
-		{"too many hops", goodDirectory + "[network]\nmax_hops = 99\n", []wrong{{":3: network.max_hops: ", "99", "longest path"}}},
-		{"payload", goodDirectory + "[network]\npayload_size = 3\n", []wrong{{":3: network.payload_size: ", "3", "bytes"}}},
-		{"epoch", goodDirectory + "[network]\nepoch = \"1500ms\"\n", []wrong{{":3: network.epoch: ", "whole seconds", "whole seconds"}}},
-		{"mean delay", goodDirectory + "[network]\nmean_delay = \"1h\"\n", []wrong{{":3: network.mean_delay: ", "1h", "milliseconds"}}},
-		{"lifetime", goodDirectory + "[view]\nlifetime = \"1s\"\n", []wrong{{":3: view.lifetime: ", "2 s", "duration"}}},
-		{"nodes", goodDirectory + "[view]\nmax_nodes = -1\nmax_new_nodes = 10000000\n", []wrong{{":3: view.max_nodes: ", "-1", "number"}, {":4: view.max_new_nodes: ", "10000000", "number"}}},
-		{"drain", goodDirectory + "drain = \"-5s\"\n", []wrong{{":2: drain: ", "negative", "0s"}}},
-		{"a node's", goodNode, []wrong{{":2: address: ", "no such setting", ""}, {":4: ", "no section [directory]", ""}}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			file := writeConfig(t, test.text)
-			_, err := loadDirectory(file)
-			requireErrors(t, file, err, test.want)
-		})
-	}
-}
-
 func TestConfigurationsThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	large := filepath.Join(dir, "large.toml")
@@ -278,7 +245,9 @@ func TestTemplatesHaveEverySetting(t *testing.T) {
 		require.NotEqual(t, string(text), all)
 		all = strings.Replace(all, `address = ""`, `address = "mix.example.org:7000"`, 1)
 		all = strings.Replace(all, `urls = []`, `urls = ["http://127.0.0.1:8080"]`, 1)
-		all = strings.Replace(all, `key = ""`, `key = "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f"`, 1)
+		if name != "directory" { // whose only key of others is that of a policy
+			all = strings.Replace(all, `key = ""`, `key = "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f"`, 1)
+		}
 		switch file := writeConfig(t, all); name {
 		case "node":
 			set, err := loadNode(file)
@@ -323,13 +292,13 @@ func TestSettingsReachTheNode(t *testing.T) {
 	own := map[string]bool{"identity": true, "listen": true, "drain": true, "operator.listen": true, "log.level": true, "log.format": true, "keys.folder": true}
 	changed := map[string]string{
 		"address": `"other.example.org:7000"`, "refresh": `"3s"`, "lifetime": `"3h"`, "weight": "16", "clients": "false", "directory.urls": `["http://127.0.0.1:1"]`,
-		"directory.key": `"` + strings.Repeat("2e", 32) + `"`, "mix.strategy": `"timed"`, "mix.size": "3", "mix.interval": `"3s"`, "mix.pool_min": "3",
+		"directory.key": `"` + strings.Repeat("2e", 32) + `"`, "directory.policy_key": `"` + testPolicyKey + `"`, "mix.strategy": `"timed"`, "mix.size": "3", "mix.interval": `"3s"`, "mix.pool_min": "3",
 		"mix.pool_fraction": "0.5", "mix.max_delay": `"3s"`, "cover.loops": "0.5", "cover.drops": "0.5", "keys.keep": "true",
 		"keys.max_tags": "300", "limits.links": "3", "limits.links_per_address": "3", "services.echo": "false",
 	}
 	for i := range bare.file.settings {
 		key := bare.file.settings[i].key
-		if own[key] || bare.file.settings[i].section() == "exit" {
+		if section := bare.file.settings[i].section(); own[key] || section == "exit" || section == "attestation" {
 			continue
 		}
 		require.Contains(t, changed, key)
@@ -364,7 +333,7 @@ func TestSettingsReachTheExit(t *testing.T) {
 	made := func(text string) exit.Config {
 		loaded, err := loadNode(writeConfig(t, goodNode+text))
 		require.NoError(t, err)
-		cfg := loaded.settings.exit.config(anyNetwork.Params, directory.NodeID{})
+		cfg := loaded.settings.exit.config(anyNetwork.Params, new(welcome))
 		require.Contains(t, cfg.Sites, welcomeHost)
 		cfg.Sites = nil // functions are never equal
 		return cfg

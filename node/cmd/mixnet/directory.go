@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,6 +59,13 @@ func (l *loadedServer) run(ctx context.Context, log *slog.Logger) error {
 	listener, err := l.file.listenAt("listen", l.settings.listen)
 	if err != nil {
 		return err
+	}
+	if l.policy != nil {
+		ctx, stop := context.WithCancel(ctx)
+		var following sync.WaitGroup
+		following.Go(func() { l.policy.follow(ctx, handler.SetPolicy, log) })
+		defer following.Wait()
+		defer stop()
 	}
 	server := newWebServer(handler)
 	ended := make(chan error, 1)

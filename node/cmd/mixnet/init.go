@@ -50,6 +50,7 @@ Nothing that is there already is changed.`,
 	cmd.Flags().StringVar(&n.address, "address", "", "host:port that others reach this mix by")
 	cmd.Flags().StringVar(&n.listen, "listen", "", "host:port to listen at (default the port of --address, on every address of this machine unless that is a loopback one)")
 	cmd.Flags().StringVar(&n.operator, "operator", n.operator, "host:port of the operator's page, on loopback; \"\" for none")
+	cmd.Flags().StringVar(&n.attestation.attestor, "attestor", "", "what vouches for the mix: a TPM, like /dev/tpmrm0, unix:PATH or tcp:HOST:PORT, or soft, for trying out (default none)")
 	cmd.Flags().BoolVar(&n.exit.enabled, "exit", false, "make it an exit, which connects to hosts that run nothing of this network, for whoever asks")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		missing, err := n.directory.checkFlags()
@@ -62,13 +63,23 @@ Nothing that is there already is changed.`,
 		if err := n.checkAddresses(); err != nil {
 			return err
 		}
+		if err := checkAttestor(n.attestation.attestor); err != nil {
+			return fmt.Errorf("--attestor %w: %s", err, attestorAdvice)
+		}
+		if _, attests := n.attestation.kind(); attests && n.directory.policyKey == "" {
+			missing = append(missing, "directory.policy_key")
+		}
 		made, err := makeFolder(*dir, "node.toml", n.identity, template(nodeHeader, n.list(), newNodeSettings().list()))
 		if err != nil {
 			return err
 		}
 		out := cmd.OutOrStdout()
 		fmt.Fprintf(out, "Made %s and the key %s of node %s.\n", made.config, made.key, directory.NodeIDOf(made.public))
-		printNext(out, "node", made, missing)
+		if _, attests := n.attestation.kind(); attests {
+			printNext(out, "node", made, missing, enrolSteps)
+		} else {
+			printNext(out, "node", made, missing)
+		}
 		return nil
 	}
 	return cmd
@@ -78,6 +89,20 @@ Nothing that is there already is changed.`,
 func (d *directorySettings) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&d.urls, "directory", nil, "URL of the network's directory; once for each of its servers")
 	cmd.Flags().StringVar(&d.key, "key", "", "public key of the directory, hexadecimal")
+	initPolicyFlag(cmd, &d.policyKey)
+}
+
+// initPolicyFlag adds the flag by which init is told of a network's policy.
+func initPolicyFlag(cmd *cobra.Command, key *string) {
+	cmd.Flags().StringVar(key, "policy-key", "", "public key of the network's policy, hexadecimal, where there is one")
+}
+
+// checkPolicyKeyFlag checks what that flag was given.
+func checkPolicyKeyFlag(key string) error {
+	if err := checkPolicyKey(key); err != nil {
+		return fmt.Errorf("--policy-key %w: copy it from where 'mixnet policy init' printed it", err)
+	}
+	return nil
 }
 
 // checkFlags returns which of these settings init was not told.
@@ -95,14 +120,24 @@ func (d *directorySettings) checkFlags() (missing []string, err error) {
 	} else if _, err := parsePublicKey(d.key); err != nil {
 		return nil, fmt.Errorf("--key %w: copy it from where 'mixnet init directory' printed it", err)
 	}
-	return missing, nil
+	return missing, checkPolicyKeyFlag(d.policyKey)
 }
 
-// printNext says how to go on from a configuration in which settings may be missing.
-func printNext(out io.Writer, role string, made *madeFolder, missing []string) {
+// enrolSteps are between making an attested node's configuration, the %s, and running it.
+const enrolSteps = `  mixnet node enrol --config %[1]s
+and when whoever has the policy key has granted the request:
+  mixnet node enrol --config %[1]s --grant grant.pem
+`
+
+// printNext says how to go on from a configuration in which settings may be missing, and with which steps before it can be
+// run: formats for its name.
+func printNext(out io.Writer, role string, made *madeFolder, missing []string, steps ...string) {
 	fmt.Fprint(out, "\nNext:\n")
 	if len(missing) > 0 {
 		fmt.Fprintf(out, "  write %s into %s\n", strings.Join(missing, " and "), made.config)
+	}
+	for _, step := range steps {
+		fmt.Fprintf(out, step, made.config)
 	}
 	fmt.Fprintf(out, "  mixnet %s --config %s --check\n  mixnet %s --config %s\n", role, made.config, role, made.config)
 }
@@ -169,12 +204,15 @@ func initDirectoryCommand() *cobra.Command {
 		Short: "Make the configuration and the key of a directory",
 		Long: `Make a folder with directory.toml, which has every setting with its default and a comment, and directory.key, a new
 key, and print what nodes and clients need. Nothing that is there already is changed.`,
-		Args: noArguments,
+		Example: "  mixnet init directory --url http://directory.example.org:8080\n  mixnet init directory --policy-key 3a…b7 --policy mixnet-policy/policy.signed",
+		Args:    noArguments,
 	}
 	s := newServerSettings()
 	dir := cmd.Flags().String("dir", directoryFolder, "folder to make them in")
 	url := cmd.Flags().String("url", "", "URL that nodes and clients are to reach the directory by, to be printed (default the host and port of --listen)")
 	cmd.Flags().StringVar(&s.listen, "listen", s.listen, "host:port to listen at")
+	initPolicyFlag(cmd, &s.policyKey)
+	policy := cmd.Flags().String("policy", "", "file with that policy, signed (default policy.signed in the folder)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkListen(s.listen); err != nil {
 			return fmt.Errorf("--listen %w", err)
@@ -184,14 +222,36 @@ key, and print what nodes and clients need. Nothing that is there already is cha
 		} else if err := checkURL(*url); err != nil {
 			return fmt.Errorf("--url %w", err)
 		}
+		if err := s.usePolicy(*policy); err != nil {
+			return err
+		}
 		made, err := makeFolder(*dir, "directory.toml", s.identity, template(directoryHeader, s.list(), newServerSettings().list()))
 		if err != nil {
 			return err
 		}
-		printNetwork(cmd.OutOrStdout(), made, *url)
+		s.printNetwork(cmd.OutOrStdout(), made, *url)
 		return nil
 	}
 	return cmd
+}
+
+// usePolicy takes in what init was told of a policy: its key, which is set already, and its file or "".
+func (s *serverSettings) usePolicy(file string) error {
+	if err := checkPolicyKeyFlag(s.policyKey); err != nil {
+		return err
+	}
+	if file == "" {
+		return nil
+	}
+	if s.policyKey == "" {
+		return errors.New("--policy needs the key that signed it: give it with --policy-key, as 'mixnet policy init' printed it")
+	}
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return fmt.Errorf("--policy: %w", err)
+	}
+	s.policyFile = path
+	return nil
 }
 
 // urlOf returns the URL of what listens at an address, with HOST in place of one that the address does not name.
@@ -204,22 +264,29 @@ func urlOf(listen string) string {
 }
 
 // printNetwork says what a new directory's nodes and clients need, and what to do next.
-func printNetwork(out io.Writer, made *madeFolder, url string) {
-	key := hex.EncodeToString(made.public)
+func (s *serverSettings) printNetwork(out io.Writer, made *madeFolder, url string) {
+	key, more, flags := hex.EncodeToString(made.public), "", ""
+	if s.policyKey != "" {
+		more, flags = "\n  policy_key = "+quoted(s.policyKey), " --policy-key "+s.policyKey+" --attestor /dev/tpmrm0"
+	}
 	fmt.Fprintf(out, `Made %s and the key %s.
 
 Nodes and clients of this network believe this key and no other:
 
   [directory]
   urls = [%s]
-  key = %s
+  key = %s%s
 
 Next:
-  mixnet directory --config %s --check
+`, made.config, made.key, quoted(url), quoted(key), more)
+	if s.policyKey != "" && !filepath.IsAbs(s.policyFile) {
+		fmt.Fprintf(out, "  put the policy that 'mixnet policy sign' makes at %s\n", filepath.Join(filepath.Dir(made.config), s.policyFile))
+	}
+	fmt.Fprintf(out, `  mixnet directory --config %s --check
   mixnet directory --config %s
 then on the machine of each node:
-  mixnet init node --directory %s --key %s --address HOST:7000
-`, made.config, made.key, quoted(url), quoted(key), made.config, made.config, url, key)
+  mixnet init node --directory %s --key %s%s --address HOST:7000
+`, made.config, made.config, url, key, flags)
 }
 
 // madeFolder is what init has made.

@@ -21,6 +21,7 @@ type network struct {
 	Directory   string   `json:"directory,omitempty"`   // URL, where there is one
 	Directories []string `json:"directories,omitempty"` // URLs, where there are several
 	Key         string   `json:"key"`                   // Ed25519, hexadecimal
+	PolicyKey   string   `json:"policy_key,omitempty"`  // Ed25519, hexadecimal, where there is a policy
 }
 
 // urls returns where the directory is.
@@ -42,11 +43,12 @@ func networkFlag(cmd *cobra.Command) *string {
 
 // access is how a client's command finds its network, and its way through it.
 type access struct {
-	file *string // where no directory is given
-	urls []string
-	key  string
-	hops int
-	via  []string
+	file      *string // where no directory is given
+	urls      []string
+	key       string
+	policyKey string // empty where nobody is judged
+	hops      int
+	via       []string
 }
 
 // networkFlags adds the flags by which a client's command finds its network.
@@ -54,6 +56,7 @@ func networkFlags(cmd *cobra.Command) *access {
 	a := new(access)
 	cmd.Flags().StringSliceVar(&a.urls, "directory", nil, "URL of the network's directory, in place of --network; once for each of its servers")
 	cmd.Flags().StringVar(&a.key, "key", "", "public key of that directory, hexadecimal")
+	cmd.Flags().StringVar(&a.policyKey, "policy-key", "", "public key of that network's policy, hexadecimal: no mix is used that does not prove what it runs")
 	cmd.Flags().IntVar(&a.hops, "hops", client.MinHops, "mixes on each path")
 	a.file = networkFlag(cmd)
 	cmd.MarkFlagsMutuallyExclusive("network", "directory")
@@ -73,6 +76,9 @@ func (a *access) directory() (*directory.Client, string, error) {
 		if a.key != "" {
 			return nil, "", errors.New("--key is the key of a directory: give its URL with --directory")
 		}
+		if a.policyKey != "" {
+			return nil, "", errors.New("--policy-key is for the network of a directory: give its URL with --directory, and its key with --key")
+		}
 		known, err := readNetwork(*a.file)
 		return known, "in " + *a.file, err
 	}
@@ -88,7 +94,10 @@ func (a *access) directory() (*directory.Client, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("--key %w", err)
 	}
-	return &directory.Client{URLs: a.urls, Key: key}, "of " + a.urls[0], nil
+	if err := checkPolicyKeyFlag(a.policyKey); err != nil {
+		return nil, "", err
+	}
+	return &directory.Client{URLs: a.urls, Key: key, Policy: parsePolicyKey(a.policyKey)}, "of " + a.urls[0], nil
 }
 
 // path returns the mixes that --via names.
@@ -123,10 +132,13 @@ func readNetwork(path string) (*directory.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is not a network file: its key %w", path, err)
 	}
+	if err := checkPolicyKey(n.PolicyKey); err != nil {
+		return nil, fmt.Errorf("%s is not a network file: its policy_key %w", path, err)
+	}
 	if len(n.urls()) == 0 {
 		return nil, fmt.Errorf("%s is not a network file: it names no directory", path)
 	}
-	return &directory.Client{URLs: n.urls(), Key: key}, nil
+	return &directory.Client{URLs: n.urls(), Key: key, Policy: parsePolicyKey(n.PolicyKey)}, nil
 }
 
 // write creates the file, for this user alone. It refuses to take the place of a network that is running.
@@ -135,6 +147,7 @@ func (n *network) write(ctx context.Context, path string) error {
 		return errors.New("this user has no cache folder: name a file with --network")
 	}
 	if running, err := readNetwork(path); err == nil {
+		running.Policy = nil // whatever is proven in it, it runs
 		if _, err := running.Fetch(ctx); err == nil {
 			return fmt.Errorf("a network is running already, as %s says: stop it, or name another file with --network", path)
 		}
@@ -167,29 +180,37 @@ func (n *network) remove(path string) {
 	}
 }
 
-// dial connects a client to the network.
-func (a *access) dial(ctx context.Context) (*client.Client, error) {
+// dial connects a client to the network, and returns the directory that it asks, too.
+func (a *access) dial(ctx context.Context) (*client.Client, *directory.Client, error) {
 	known, where, err := a.directory()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	via, err := a.path()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if a.hops < client.MinHops {
-		return nil, fmt.Errorf("--hops %d: a path has at least %d mixes", a.hops, client.MinHops)
+		return nil, nil, fmt.Errorf("--hops %d: a path has at least %d mixes", a.hops, client.MinHops)
 	}
 	c, err := client.New(ctx, client.Config{Directory: known, Hops: a.hops, Via: via})
+	err = withRefusals(ctx, err, known)
+	var refused *refusedError
 	switch {
+	case errors.As(err, &refused):
+		return nil, nil, err
 	case errors.Is(err, directory.ErrNoAnswer) && len(a.urls) == 0:
-		return nil, fmt.Errorf("the network in %s is not running any more: start one with 'mixnet up'", *a.file)
+		return nil, nil, fmt.Errorf("the network in %s is not running any more: start one with 'mixnet up'", *a.file)
 	case errors.Is(err, client.ErrNetwork):
-		return nil, fmt.Errorf("%w: start more mixes, or wait some 20 seconds for those that have just started", err)
+		more := "more mixes"
+		if known.Policy != nil {
+			more = "more mixes that its policy allows"
+		}
+		return nil, nil, fmt.Errorf("%w: start %s, or wait some 20 seconds for those that have just started", err, more)
 	case err != nil:
-		return nil, fmt.Errorf("%w (the network is the one %s)", err, where)
+		return nil, nil, fmt.Errorf("%w (the network is the one %s)", err, where)
 	}
-	return c, nil
+	return c, known, nil
 }
 
 // explain says of a request's error what it means to who runs a command.

@@ -93,6 +93,11 @@ func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
 		log.Info("the operator's page is open", "url", "http://"+operator.Addr().String())
 	}
 
+	prover, end, err := l.openProver()
+	if err != nil {
+		return err
+	}
+	defer end()
 	cfg := l.config(anyNetwork)
 	network, err := awaitNetwork(ctx, cfg.Directory, log)
 	if err != nil {
@@ -102,7 +107,7 @@ func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	cfg = l.config(network)
-	cfg.Listener, cfg.Log = listener, log
+	cfg.Listener, cfg.Log, cfg.Prover = listener, log, prover
 	if l.settings.exit.enabled {
 		e, err := l.startExit(network, log)
 		if err != nil {
@@ -148,7 +153,9 @@ func (o *operated) exitStats() exit.Stats {
 
 // startExit makes the exit that the configuration describes.
 func (l *loadedNode) startExit(network directory.Network, log *slog.Logger) (*exit.TCP, error) {
-	cfg := l.settings.exit.config(network.Params, directory.NodeIDOf(l.identity.Public().(ed25519.PublicKey)))
+	page := &welcome{exit: directory.NodeIDOf(l.identity.Public().(ed25519.PublicKey))}
+	page.attested, _ = l.settings.attestation.kind()
+	cfg := l.settings.exit.config(network.Params, page)
 	cfg.Log = log
 	e, err := exit.NewTCP(cfg)
 	if err != nil {

@@ -201,6 +201,7 @@ func edit(t *testing.T, file string, lines ...string) {
 type installation struct {
 	dir       string
 	url, key  string // of the directory
+	policyKey string // of its policy; empty where it has none
 	directory string // its configuration
 	nodes     []installed
 }
@@ -240,7 +241,11 @@ func install(t *testing.T, nodes int) *installation {
 
 // access returns the flags by which clients find the network, after a command's arguments.
 func (n *installation) access(arguments ...string) []string {
-	return append(arguments, "--directory", n.url, "--key", n.key)
+	arguments = append(arguments, "--directory", n.url, "--key", n.key)
+	if n.policyKey != "" {
+		arguments = append(arguments, "--policy-key", n.policyKey)
+	}
+	return arguments
 }
 
 // startAll starts the network and waits until every mix is well and knows every other.

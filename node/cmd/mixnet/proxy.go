@@ -39,7 +39,7 @@ there yet; the exit status is then 2 where the configuration is wrong.`,
 	check := cmd.Flags().Bool("check", false, "check the configuration file, say what is wrong with it, and run nothing")
 	through := networkFlags(cmd)
 	cmd.Flags().StringVar(&p.listen, "listen", p.listen, "host:port where programs connect, on loopback")
-	for _, flag := range []string{"network", "directory", "key", "hops", "listen"} {
+	for _, flag := range []string{"network", "directory", "key", "policy-key", "hops", "listen"} {
 		cmd.MarkFlagsMutuallyExclusive("config", flag)
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -52,7 +52,7 @@ there yet; the exit status is then 2 where the configuration is wrong.`,
 		if err := checkProxyListen(p.listen, false); err != nil {
 			return fmt.Errorf("--listen %w: give a loopback address like 127.0.0.1:1080; for others, make a file with 'mixnet init proxy' and set shared = true in it", err)
 		}
-		c, err := through.dial(cmd.Context())
+		c, known, err := through.dial(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ there yet; the exit status is then 2 where the configuration is wrong.`,
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "Programs reach the network by the proxy at %s, SOCKS5 or HTTP CONNECT. Stop it with Ctrl-C.\n", listener.Addr())
 		e := newEntrance(p, p.log.logger(cmd.ErrOrStderr()))
-		e.open(c.Dial, c.Err)
+		e.open(sayingRefusals(c.Dial, known), c.Err)
 		return e.serve(cmd.Context(), listener)
 	}
 	return cmd
@@ -93,10 +93,11 @@ func (l *loadedProxy) run(ctx context.Context, log *slog.Logger) error {
 	}()
 	log.Info("the proxy runs", "address", listener.Addr().String())
 
-	c, err := l.connect(ctx, log)
+	cfg := l.config()
+	c, err := l.connect(ctx, cfg, log)
 	if c != nil {
 		defer c.Close()
-		e.open(c.Dial, c.Err)
+		e.open(sayingRefusals(c.Dial, cfg.Directory), c.Err)
 		log.Info("connected to the network")
 		<-ctx.Done()
 	}
@@ -118,8 +119,7 @@ func (l *loadedProxy) config() client.Config {
 }
 
 // connect becomes a client of the network, which it waits for. Both results are nil where ctx has ended before that.
-func (l *loadedProxy) connect(ctx context.Context, log *slog.Logger) (*client.Client, error) {
-	cfg := l.config()
+func (l *loadedProxy) connect(ctx context.Context, cfg client.Config, log *slog.Logger) (*client.Client, error) {
 	network, err := awaitNetwork(ctx, cfg.Directory, log)
 	if err != nil {
 		return nil, nil
@@ -135,6 +135,7 @@ func (l *loadedProxy) connect(ctx context.Context, log *slog.Logger) (*client.Cl
 		if err == nil || ctx.Err() != nil {
 			return c, nil
 		}
+		err = withRefusals(ctx, err, cfg.Directory)
 		if err.Error() != said {
 			said = err.Error()
 			log.Warn("not in the network yet, trying again", "error", err)

@@ -111,6 +111,7 @@ func printStatus(to io.Writer, s *node.Stats) {
 	} else {
 		line("view", "%v old, %d mixes, good for %v", lapse(s.Now.Sub(s.View.Published)), s.View.Mixes, lapse(s.View.Expires.Sub(s.Now)))
 	}
+	printAttestation(line, s)
 	in, out, over := lately(s)
 	line("packets", "%.1f/s in, %.1f/s out over the last %v; %d in, %d out in all; %d held, %.1f MB",
 		in, out, lapse(over), s.Received, s.Sent+s.Served+s.Delivered, s.Held, float64(s.Memory)/1e6)
@@ -137,6 +138,28 @@ func printStatus(to io.Writer, s *node.Stats) {
 			}
 			line("", "%s at %s: %s, %d sent, %d waiting, %d lost", p.Node, p.Address, state, p.Sent, p.Queue, p.Lost)
 		}
+	}
+}
+
+// printAttestation writes whom the mix trusts, and whether it is to be trusted itself, where there is a policy for that.
+func printAttestation(line func(name, format string, arguments ...any), s *node.Stats) {
+	if s.View != nil && s.View.Policy != nil {
+		line("policy", "version %d, good for %v, refuses %d mixes", s.View.Policy.Version, lapse(s.View.Policy.Expires.Sub(s.Now)), s.View.Refused)
+	}
+	a := s.Attestation
+	if a == nil {
+		return
+	}
+	state := "no evidence yet"
+	switch good := a.Until.Sub(s.Now); {
+	case good > 0:
+		state = fmt.Sprintf("evidence good for %v", lapse(good))
+	case !a.Until.IsZero():
+		state = fmt.Sprintf("EVIDENCE EXPIRED %v ago", lapse(-good))
+	}
+	line("attested", "%s, %s; %.0f %% of the room for measurements taken", a.Kind, state, 100*a.LogUsed)
+	if a.Failure != "" {
+		line("", "%s", a.Failure)
 	}
 }
 

@@ -63,6 +63,28 @@ peers      1 of 2 connected
 `, out.String())
 }
 
+// TestStatusOfAnAttestedMix says whom the mix trusts, whether it is trusted itself, and why not.
+func TestStatusOfAnAttestedMix(t *testing.T) {
+	for _, test := range []struct {
+		attestation node.AttestationStats
+		want        string
+	}{
+		{node.AttestationStats{Kind: "tpm", LogUsed: 0.254}, "attested   tpm, no evidence yet; 25 % of the room for measurements taken\n"},
+		{node.AttestationStats{Kind: "soft", Until: wellMix().Now.Add(time.Hour)}, "attested   soft, evidence good for 1h0m0s; 0 % of the room for measurements taken\n"},
+		{
+			node.AttestationStats{Kind: "tpm", Until: wellMix().Now.Add(-time.Minute), LogUsed: 1, Failure: "the log is full"},
+			"attested   tpm, EVIDENCE EXPIRED 1m0s ago; 100 % of the room for measurements taken\n           the log is full\n",
+		},
+	} {
+		s := wellMix()
+		s.View.Refused, s.View.Policy = 2, &node.PolicyStats{Version: 3, Expires: s.Now.Add(10 * time.Hour)}
+		s.Attestation = &test.attestation
+		var out bytes.Buffer
+		printStatus(&out, &s)
+		require.Contains(t, out.String(), "good for 50m0s\npolicy     version 3, good for 10h0m0s, refuses 2 mixes\n"+test.want)
+	}
+}
+
 func TestStatusOfAMixThatHasJustStarted(t *testing.T) {
 	var out bytes.Buffer
 	printStatus(&out, &node.Stats{Address: "mix.example.org:7000", State: node.Starting})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/tao"
 )
 
 // welcomeHost is the name by which exits serve the welcome page.
@@ -20,6 +21,7 @@ const welcomeHost = "welcome.mix"
 // welcome serves, inside an exit, the page that tells who sees it that the network works.
 type welcome struct {
 	exit     directory.NodeID             // this one
+	attested tao.Kind                     // by what the mixes are; zero where they are not
 	journeys *journeys                    // nil where no client runs in this process
 	mix      func(directory.NodeID) mixAt // what a mix is called; nil where journeys is
 }
@@ -45,7 +47,7 @@ func (w *welcome) serve(ctx context.Context, conn net.Conn) {
 	if conn.SetReadDeadline(time.Now().Add(welcomePatience)) != nil {
 		return
 	}
-	v := &visit{Exit: w.exit.String()}
+	v := &visit{Exit: w.exit.String(), Attested: w.attested}
 	if w.journeys != nil {
 		if j, known := w.journeys.redeem(from); known {
 			v.Out, v.Back = w.name(j.out), w.name(j.back)

@@ -10,26 +10,28 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"sphinxmix.example/tao"
 )
 
 // visit is what the welcome page shows. Out and Back are empty where the way is not known.
 type visit struct {
 	Exit      string // its id
 	Out, Back []mixAt
+	Attested  tao.Kind // by what: the mixes, or where the way is not known, this exit; zero where they are not
 }
 
-const welcomeUnknown = `Welcome. You came through a mix network, and left it at the exit
+const welcomeUnknown = `%s You left it at the exit
 
     %s
 
 This page does not know which way you came, and that is the point: an exit
 sees the mix before it, and nothing of who sent a packet.
 
-What is not there: nothing proves what program a mix runs (attestation). Which
-mixes there are is the word of the network's directory.
+%s
 `
 
-const welcomeKnown = `Welcome. You came through a mix network.
+const welcomeKnown = `%s
 
 %s
 The first packet of your connection went this way, and carried the way back
@@ -42,21 +44,23 @@ nothing of who sent a packet. But 'mixnet up' runs your proxy and this exit in
 one process. The proxy, which chose the path, has left it there for this page,
 under a random number with which your connection began.
 
-What is not there: nothing proves what program a mix runs (attestation); that
-these are the network's mixes is its directory's word. And all of them run on
-this machine, which sees everything: this network shows, and hides nothing.
+%s
 `
+
+// textColumns is how wide the page for a terminal is.
+const textColumns = 78
 
 // text returns the page for a terminal of 80 columns.
 func (v *visit) text() string {
+	answer := wrapped(v.Question()+": "+v.Answer(), textColumns)
 	if len(v.Out) == 0 {
-		return fmt.Sprintf(welcomeUnknown, v.Exit)
+		return fmt.Sprintf(welcomeUnknown, v.Title(), v.Exit, answer)
 	}
 	var list strings.Builder
 	for _, m := range v.Mixes() {
 		fmt.Fprintf(&list, "  %-8s %-22s %s\n", m.Name, m.Address, m.ID)
 	}
-	return fmt.Sprintf(welcomeKnown, v.picture(), list.String())
+	return fmt.Sprintf(welcomeKnown, v.Title(), v.picture(), list.String(), answer)
 }
 
 // Mixes returns those on the paths, each once.

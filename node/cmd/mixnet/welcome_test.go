@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/tao"
 )
 
 // numbered is a mix of which the number says everything.
@@ -42,7 +43,7 @@ func mixes(numbers ...byte) []mixAt {
 var visits = []*visit{
 	{Exit: numbered(4).ID, Out: mixes(5, 2, 4), Back: mixes(3, 1, 5)},
 	{Exit: numbered(3).ID, Out: mixes(1, 2, 3), Back: mixes(2, 3, 1)},
-	{Exit: numbered(48).ID, Out: mixes(50, 49, 48), Back: mixes(47, 46, 50)},
+	{Exit: numbered(48).ID, Out: mixes(50, 49, 48), Back: mixes(47, 46, 50), Attested: tao.TPM},
 }
 
 // drawnBoxes finds the names in the boxes of one line.
@@ -127,21 +128,39 @@ func boxesOf(t *testing.T, page string) (names []string) {
 	}
 }
 
-// TestWelcomePageClaimsNothing that is not so: nothing is attested, and an exit does not know who comes.
+// TestWelcomePageClaimsNothing that is not so: of mixes that are not attested or softly so, and of who comes, which no exit knows.
 func TestWelcomePageClaimsNothing(t *testing.T) {
 	const nothingProven = `(?i)nothing proves what program a mix runs \(attestation\)`
-	for _, page := range []string{visits[0].text(), string(visits[0].html())} {
-		page = strings.Join(strings.Fields(page), " ")
-		require.Contains(t, page, "An exit cannot: it sees the mix before it")
-		require.Regexp(t, nothingProven, page)
-		require.Contains(t, page, "on this machine, which sees everything")
+	for kind, proven := range map[tao.Kind][]string{
+		0:        {nothingProven, `through a mix network\.`},
+		tao.Soft: {`What is proven[^A-Za-z]*(</h2> <p>)?Nothing\.`, "can say anything", `through three attested mixes \(soft, which proves nothing\)\.`},
+		tao.TPM:  {"A software TPM of each mix", "whoever has root on a machine can make them lie", `through three attested mixes \(each by a software TPM\)\.`},
+	} {
+		v := *visits[0]
+		v.Attested = kind
+		for _, page := range []string{v.text(), string(v.html())} {
+			page = strings.Join(strings.Fields(page), " ")
+			require.Contains(t, page, "An exit cannot: it sees the mix before it")
+			require.Contains(t, page, "on this machine, which sees everything")
+			for _, said := range proven {
+				require.Regexp(t, said, page)
+			}
+			require.Equal(t, kind == 0, regexp.MustCompile(nothingProven).MatchString(page))
+		}
 	}
-	unknown := &visit{Exit: numbered(7).ID}
-	for _, page := range []string{unknown.text(), string(unknown.html())} {
-		page = strings.Join(strings.Fields(page), " ")
-		require.Contains(t, page, numbered(7).ID)
-		require.Contains(t, page, "does not know which way you came")
-		require.Regexp(t, nothingProven, page)
+	for kind, proven := range map[tao.Kind]string{
+		0:        nothingProven,
+		tao.Soft: `What is proven[^A-Za-z]*(</h2> <p>)?Nothing\.`,
+		tao.TPM:  "You need not believe this page",
+	} {
+		unknown := &visit{Exit: numbered(7).ID, Attested: kind}
+		for _, page := range []string{unknown.text(), string(unknown.html())} {
+			page = strings.Join(strings.Fields(page), " ")
+			require.Contains(t, page, numbered(7).ID)
+			require.Contains(t, page, "does not know which way you came")
+			require.Regexp(t, proven, page)
+			require.NotContains(t, page, "attested mixes", "an exit knows nothing of the others")
+		}
 	}
 }
 
