@@ -18,6 +18,7 @@ import (
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/mix"
 	"sphinxmix.example/sphinx"
+	"sphinxmix.example/tao"
 )
 
 // What a network on one machine is like: packets wait long enough to be mixed when there are others, and not so long
@@ -30,10 +31,16 @@ var (
 
 const localRefresh = 200 * time.Millisecond
 
+// localMix is how each of them mixes.
+func localMix() mix.Config { return mix.Config{Size: localBatch, Interval: localDeadline} }
+
 // localNetwork is a directory and mixes in one process.
 type localNetwork struct {
+	authority *localAuthority
+	tpms      *softwareTPMs     // nil where the mixes' attestors are soft
 	directory *directory.Client // as everyone in this network would use it
-	server    *http.Server
+	handler   *directory.Server
+	server    *http.Server // of the handler
 	listener  net.Listener // of the directory
 	nodes     []*node.Node
 	listeners []net.Listener // of the nodes, which close them when they run
@@ -46,27 +53,25 @@ type localNetwork struct {
 // exitsAmong is how many of so many mixes are exits: half of them, so that a client whose gateway is one has others.
 func exitsAmong(nodes int) int { return nodes / 2 }
 
-// listenLocal takes the ports and makes the nodes, all from port on, or on any ports if it is 0. Its exits connect to
-// public addresses and to those of allow.
-func listenLocal(nodes, port int, allow []netip.Prefix) (_ *localNetwork, err error) {
-	public, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return nil, err
-	}
-	handler, err := directory.NewServer(directory.ServerConfig{Key: private, Network: localNet})
-	if err != nil {
-		return nil, err
-	}
-	l := &localNetwork{server: newWebServer(handler), journeys: newJourneys()}
+// listenLocal takes the ports and makes the nodes, all from o.port on, or on any ports if it is 0.
+func listenLocal(o *localOptions) (_ *localNetwork, err error) {
+	nodes, port := o.nodes, o.port
+	l := &localNetwork{journeys: newJourneys()}
 	defer func() {
 		if err != nil {
 			l.close()
 		}
 	}()
-	if l.listener, err = listen(port); err != nil {
+	if l.listener, err = listen(port); err != nil { // before all that takes longer
 		return nil, err
 	}
-	l.directory = &directory.Client{URLs: []string{"http://" + l.listener.Addr().String()}, Key: public}
+	members, err := l.enrol(o)
+	if err != nil {
+		return nil, fmt.Errorf("the mixes cannot be attested: %w", err)
+	}
+	if err := l.makeDirectory(); err != nil {
+		return nil, err
+	}
 	for i := range nodes {
 		at := 0
 		if port != 0 {
@@ -77,7 +82,7 @@ func listenLocal(nodes, port int, allow []netip.Prefix) (_ *localNetwork, err er
 			return nil, err
 		}
 		l.listeners = append(l.listeners, listener)
-		if err := l.addNode(listener, i < exitsAmong(nodes), allow); err != nil {
+		if err := l.addNode(listener, members[i], o.allow); err != nil {
 			return nil, err
 		}
 	}
@@ -92,15 +97,33 @@ func listenLocal(nodes, port int, allow []netip.Prefix) (_ *localNetwork, err er
 	return l, nil
 }
 
-// addNode makes a node, which is an exit or is not.
-func (l *localNetwork) addNode(listener net.Listener, exits bool, allow []netip.Prefix) error {
-	public, identity, err := ed25519.GenerateKey(nil)
+// makeDirectory makes one that lists nobody but those whom the authority's policy allows.
+func (l *localNetwork) makeDirectory() error {
+	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return err
 	}
+	policy, err := l.authority.sign(time.Now())
+	if err != nil {
+		return err
+	}
+	l.handler, err = directory.NewServer(directory.ServerConfig{
+		Key: private, Network: localNet, Policy: policy, PolicyKey: l.authority.publicKey(),
+	})
+	if err != nil {
+		return err
+	}
+	l.server = newWebServer(l.handler)
+	l.directory = &directory.Client{URLs: []string{"http://" + l.listener.Addr().String()}, Key: public, Policy: l.authority.publicKey()}
+	return nil
+}
+
+// addNode makes a node, whose exit, if it is to be one, connects to public addresses and to those of allow.
+func (l *localNetwork) addNode(listener net.Listener, m *member, allow []netip.Prefix) error {
 	handlers := map[string]node.Handler{"echo": exit.NewEcho(localNet.Params)}
-	if exits {
-		page := &welcome{exit: directory.NodeIDOf(public), mix: l.mixAt, journeys: l.journeys}
+	if m.role == tao.Exit {
+		id := directory.NodeIDOf(m.identity.Public().(ed25519.PublicKey))
+		page := &welcome{exit: id, mix: l.mixAt, journeys: l.journeys, attested: l.authority.kind}
 		e, err := exit.NewTCP(exit.Config{
 			Params: localNet.Params,
 			Policy: exit.Policy{Allow: allow},
@@ -113,12 +136,13 @@ func (l *localNetwork) addNode(listener net.Listener, exits bool, allow []netip.
 		handlers[stream.Service] = e
 	}
 	n, err := node.New(node.Config{
-		Identity:  identity,
+		Identity:  m.identity,
 		Network:   localNet,
-		Directory: &directory.Client{URLs: l.directory.URLs, Key: l.directory.Key},
+		Directory: &directory.Client{URLs: l.directory.URLs, Key: l.directory.Key, Policy: l.directory.Policy},
+		Prover:    m.prover,
 		Listener:  listener,
 		Handlers:  handlers,
-		Mix:       mix.Config{Size: localBatch, Interval: localDeadline},
+		Mix:       localMix(),
 		Refresh:   localRefresh,
 		Version:   version(),
 
@@ -147,6 +171,13 @@ func (l *localNetwork) close() {
 		}
 	}
 	l.closeExits()
+	l.closeTPMs()
+}
+
+func (l *localNetwork) closeTPMs() {
+	if l.tpms != nil {
+		l.tpms.close()
+	}
 }
 
 func (l *localNetwork) closeExits() {
@@ -170,6 +201,11 @@ func (l *localNetwork) run(ctx context.Context) error {
 			cancel(fmt.Errorf("operator's page: %w", err))
 		}
 	})
+	running.Go(func() {
+		if err := l.renewPolicy(ctx); err != nil {
+			cancel(fmt.Errorf("policy: %w", err))
+		}
+	})
 	for _, n := range l.nodes {
 		running.Go(func() {
 			if err := n.Run(ctx); err != nil {
@@ -182,6 +218,7 @@ func (l *localNetwork) run(ctx context.Context) error {
 	l.server.Close()
 	l.page.Close()
 	running.Wait()
+	l.closeTPMs()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}

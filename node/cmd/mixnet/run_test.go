@@ -286,7 +286,7 @@ func TestInitDirectoryPrintsWhereItListens(t *testing.T) {
 
 // TestMixesOfUpSayTheirVersion, as those of a configuration do.
 func TestMixesOfUpSayTheirVersion(t *testing.T) {
-	local, err := listenLocal(4, 0, nil)
+	local, err := listenLocal(&localOptions{nodes: 4})
 	require.NoError(t, err)
 	defer local.close()
 	for _, n := range local.nodes {

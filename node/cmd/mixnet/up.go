@@ -30,6 +30,8 @@ type localOptions struct {
 	socks       int    // port
 	socksFixed  bool   // no other will do
 	allow       []netip.Prefix
+	tpm         bool          // each mix has a software TPM
+	policyLife  time.Duration // localPolicyLife if zero
 }
 
 func upCommand() *cobra.Command {
@@ -40,9 +42,14 @@ func upCommand() *cobra.Command {
 the network running: for programs, by the proxy, and for 'mixnet send' and 'mixnet ping' in other terminals. Its keys live
 in memory and end with it.
 
-Half of the mixes are exits. They connect to public addresses alone, unless --allow names others.`,
+Half of the mixes are exits. They connect to public addresses alone, unless --allow names others.
+
+The mixes are attested: everybody in the network, its proxy and the other commands too, refuses mixes that do not show the
+program and the settings that the network's policy wants. What shows them is a key in memory, which proves nothing; with
+--tpm it is a software TPM for each mix, by the program swtpm.`,
 		Example: `  mixnet up
-  mixnet up --allow 127.0.0.1      let programs reach servers on this machine, too`,
+  mixnet up --allow 127.0.0.1      let programs reach servers on this machine, too
+  mixnet up --tpm                  give each mix a software TPM of its own`,
 		Args: noArguments,
 	}
 	var o localOptions
@@ -50,6 +57,7 @@ Half of the mixes are exits. They connect to public addresses alone, unless --al
 	cmd.Flags().IntVar(&o.port, "port", 0, "port of the directory; the mixes and the operator's page of mix 1 take the ones after it; 0 takes any free ones")
 	cmd.Flags().IntVar(&o.socks, "socks", 1080, "port of the proxy; another free one where this is the default and taken")
 	allow := cmd.Flags().StringSlice("allow", nil, "addresses that the exits connect to beside public ones, like 127.0.0.1 or 192.168.7.0/24; may be repeated")
+	cmd.Flags().BoolVar(&o.tpm, "tpm", false, "attest each mix by a software TPM of its own, which needs swtpm")
 	path := networkFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if o.nodes < client.MinHops+1 || o.nodes > 50 {
@@ -76,11 +84,15 @@ func up(ctx context.Context, out io.Writer, o localOptions) (err error) {
 		return err
 	}
 	defer socks.Close()
-	local, err := listenLocal(o.nodes, o.port, o.allow)
+	local, err := listenLocal(&o)
 	if err != nil {
 		return err
 	}
-	file := network{Directory: local.directory.URLs[0], Key: hex.EncodeToString(local.directory.Key)}
+	file := network{
+		Directory: local.directory.URLs[0],
+		Key:       hex.EncodeToString(local.directory.Key),
+		PolicyKey: hex.EncodeToString(local.directory.Policy),
+	}
 	if err := file.write(ctx, o.network); err != nil {
 		local.close()
 		return err
@@ -110,12 +122,20 @@ func up(ctx context.Context, out io.Writer, o localOptions) (err error) {
 	case !file.stands(o.network):
 		return fmt.Errorf("another network was started at the same moment, as %s says: name another file with --network", o.network)
 	}
-	fmt.Fprintf(out, "%d mixes and a directory are running; mixes 1 to %d are exits.\n\n", o.nodes, exitsAmong(o.nodes))
+	fmt.Fprintf(out, "%d mixes and a directory are running; mixes 1 to %d are exits.\n%s\n\n", o.nodes, exitsAmong(o.nodes), o.attested())
 	if err := local.use(ctx, out, socks, &o); err != nil && ctx.Err() == nil {
 		return err
 	}
 	fmt.Fprintln(out, "Stopped.")
 	return nil
+}
+
+// attested says by what the mixes are.
+func (o *localOptions) attested() string {
+	if o.tpm {
+		return "All mixes are attested, each by a software TPM of its own."
+	}
+	return "All mixes are attested, but soft: for trying out; proves nothing (--tpm: by a software TPM each)."
 }
 
 // listenSOCKS takes the port of the proxy.
@@ -142,7 +162,7 @@ func (l *localNetwork) use(ctx context.Context, out io.Writer, socks net.Listene
 	}
 	flow := new(flow)
 	e := newEntrance(newProxySettings(), slog.New(slog.DiscardHandler))
-	e.open(l.journeys.dialer(flow.dialer(c.Dial)), c.Err)
+	e.open(l.journeys.dialer(flow.dialer(sayingRefusals(c.Dial, l.directory))), c.Err)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)

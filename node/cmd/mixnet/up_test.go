@@ -23,6 +23,7 @@ import (
 	"sphinxmix.example/client"
 	"sphinxmix.example/node"
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/tao"
 )
 
 // through returns a client of HTTP that goes by a proxy, each request in a connection of its own.
@@ -92,6 +93,7 @@ var curlLine = regexp.MustCompile(`(?m)^ +(curl --socks5-hostname (\S+) (http://
 // TestUpEndsWithAProxyThatWorks: the line that it prints does what it says, in programs of all kinds.
 func TestUpEndsWithAProxyThatWorks(t *testing.T) {
 	printed, stop := startUp(t, "--socks", "0", "--allow", "127.0.0.1")
+	require.Contains(t, printed, "All mixes are attested, but soft: for trying out; proves nothing")
 	line := curlLine.FindStringSubmatch(printed)
 	require.NotNil(t, line, printed)
 	socks := line[2]
@@ -105,6 +107,8 @@ func TestUpEndsWithAProxyThatWorks(t *testing.T) {
 		require.NoError(t, err, string(said))
 		require.Regexp(t, `│ you │ ─▶ │ mix \d │ ─▶ │ mix \d │ ─▶ │ mix [123] │ ─▶ │ welcome.mix │`, string(said))
 		require.NotContains(t, string(said), "<")
+		require.Contains(t, string(said), "You came through three attested mixes (soft, which proves nothing).")
+		require.Regexp(t, `What is proven:\s+Nothing`, string(said))
 	})
 	for _, proxy := range []string{"socks5h://" + socks, "socks5h://somebody:else@" + socks} {
 		t.Run("browser by "+proxy, func(t *testing.T) {
@@ -161,7 +165,7 @@ func TestExitsOfUpConnectToPublicAddressesAlone(t *testing.T) {
 
 // TestWelcomePageShowsTheWayThatTheClientChose, for each of several connections, as the client itself tells.
 func TestWelcomePageShowsTheWayThatTheClientChose(t *testing.T) {
-	l, err := listenLocal(6, 0, nil)
+	l, err := listenLocal(&localOptions{nodes: 6})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -180,7 +184,7 @@ func TestWelcomePageShowsTheWayThatTheClientChose(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			w := &welcome{mix: l.mixAt}
-			chosen = &visit{Out: w.name(out), Back: w.name(back)}
+			chosen = &visit{Out: w.name(out), Back: w.name(back), Attested: tao.Soft}
 			l.journeys.routed(address, out, back)
 		},
 	})
@@ -281,4 +285,58 @@ func TestCountsWhatFlows(t *testing.T) {
 	require.Equal(t, "1 streams, 0 open · 0 kB up, 1.2 MB down, 1.2 MB/s · 250 packets/s", f.now(&counts).since(before))
 	counts.Dropped = map[node.Drop]uint64{node.DropReplay: 2, node.DropFrame: 1}
 	require.Regexp(t, `, 3 dropped$`, f.now(&counts).since(before))
+}
+
+// TestPoliciesOfUpAreRenewed long before they expire: everybody goes by the new one, and nobody is left out by the old.
+func TestPoliciesOfUpAreRenewed(t *testing.T) {
+	l, err := listenLocal(&localOptions{nodes: 4, policyLife: 4 * time.Second})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.run(ctx) }()
+	defer func() {
+		cancel()
+		require.NoError(t, <-ended)
+	}()
+	require.NoError(t, l.ready(ctx, patience))
+	first, err := l.directory.Fetch(ctx)
+	require.NoError(t, err)
+	require.Len(t, first.Nodes, 4)
+	require.Eventually(t, func() bool {
+		view, err := l.directory.Fetch(ctx)
+		require.NoError(t, err)
+		require.Empty(t, view.Refused)
+		require.Len(t, view.Nodes, 4)
+		require.Greater(t, time.Until(view.Policy.Expires), time.Second/2, "it is signed anew after a quarter of 4 s, in whole seconds")
+		return time.Now().After(first.Policy.Expires)
+	}, patience, 50*time.Millisecond)
+	c, err := client.New(ctx, client.Config{Directory: l.directory})
+	require.NoError(t, err)
+	defer c.Close()
+	reply, err := c.Request(ctx, client.Message{To: "echo", Body: []byte("still here")})
+	require.NoError(t, err)
+	require.Equal(t, "still here", string(reply))
+	last, err := l.directory.Fetch(ctx)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, last.Policy.Version, first.Policy.Version+2)
+}
+
+// TestAuthoritySignsByTheClockOnTheWall, which goes on while a machine sleeps.
+func TestAuthoritySignsByTheClockOnTheWall(t *testing.T) {
+	a, err := newLocalAuthority(tao.Soft, nil)
+	require.NoError(t, err)
+	a.settings = node.Configuration(node.Config{Network: localNet, Mix: localMix()})
+	now := time.Now()
+	signed, err := a.sign(now)
+	require.NoError(t, err)
+	p, err := tao.ParsePolicy(signed, a.publicKey())
+	require.NoError(t, err)
+	require.Equal(t, now.Add(localPolicyLife).Unix(), p.Expires.Unix())
+	require.False(t, a.due(now.Add(localPolicyLife/4-time.Second)))
+	require.True(t, a.due(now.Round(0).Add(localPolicyLife/4)))
+	again, err := a.sign(now)
+	require.NoError(t, err)
+	next, err := tao.ParsePolicy(again, a.publicKey())
+	require.NoError(t, err)
+	require.Greater(t, next.Version, p.Version)
 }
