@@ -32,6 +32,7 @@ The exit status is 0 after a first signal, 2 where the configuration is wrong, a
 		Args:    noArguments,
 	}
 	runConfigured(cmd, filepath.Join(nodeFolder, "node.toml"), loadNode)
+	cmd.AddCommand(enrolNodeCommand(), sealNodeCommand())
 	return cmd
 }
 
