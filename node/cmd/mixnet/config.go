@@ -229,7 +229,7 @@ func (c *configuration) validate(check func() error) {
 // plain takes the names of the program's own parts from an error: the key that stands before it says more.
 func plain(err error) string {
 	text := err.Error()
-	for _, prefix := range []string{"node: ", "mix: ", "directory: ", "sphinx: ", "exit: ", "tao: ", directory.ErrDescriptor.Error() + ": "} {
+	for _, prefix := range []string{"node: ", "mix: ", "directory: ", "sphinx: ", "exit: ", "tao: ", "tpm: ", directory.ErrDescriptor.Error() + ": "} {
 		text = strings.ReplaceAll(text, prefix, "")
 	}
 	words := strings.Fields(text)

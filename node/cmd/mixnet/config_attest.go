@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -97,8 +98,7 @@ func (n *nodeSettings) role() tao.Role {
 	return tao.Mix
 }
 
-// checkAttestation refuses settings that nothing can be attested by. It asks no TPM, as one may be in use by the node that
-// runs.
+// checkAttestation refuses settings that nothing can be attested by. It asks no TPM.
 func (l *loadedNode) checkAttestation() {
 	a, c := &l.settings.attestation, l.file
 	c.check("attestation.attestor", a.attestor, checkAttestor)
@@ -199,6 +199,24 @@ func (l *loadedNode) softKey() (ed25519.PrivateKey, error) {
 		}
 	}
 	return readKey(file)
+}
+
+// readIdentity returns the node's private key, which the TPM opens where it is sealed.
+func (l *loadedNode) readIdentity() (ed25519.PrivateKey, error) {
+	file := l.file.path(l.settings.identity)
+	if filepath.Ext(file) != sealedSuffix {
+		return readKey(file)
+	}
+	kind, _ := l.settings.attestation.kind()
+	if kind != tao.TPM || checkAttestor(l.settings.attestation.attestor) != nil {
+		return nil, &remedied{file + " is sealed, and attestation.attestor names no TPM to open it", "name the TPM of this machine there"}
+	}
+	device, err := tpm.Open(l.deviceAddress())
+	if err != nil {
+		return nil, &remedied{fmt.Sprintf("%s is sealed, and its TPM cannot be used: %s", file, plain(err)), "make that work, or bring the key back from the backup"}
+	}
+	defer device.Close()
+	return openSealed(file, device)
 }
 
 // openProver opens what the node's claims are proven by, nil where nothing vouches for the node, and measures that this program

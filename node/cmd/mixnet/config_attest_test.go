@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -129,17 +128,7 @@ func TestEnrollingMakesTheSoftKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, first.Key(), second.Key())
 
-	request, err := tao.NewRequest(loaded.identity, first, tao.Endorsement{}, tao.RolesOf(tao.Mix), []uint8{14})
-	require.NoError(t, err)
-	parsed, err := tao.ParseRequest(request)
-	require.NoError(t, err)
-	grant, _, err := tao.Grant(rand.Reader, parsed, testPolicy, tao.Roots{}, tao.Terms{
-		Roles: tao.RolesOf(tao.Mix), Issued: time.Now(), Expires: time.Now().Add(time.Hour),
-	})
-	require.NoError(t, err)
-	record, err := tao.OpenGrant(grant, nil)
-	require.NoError(t, err)
-	writePEM(t, filepath.Join(filepath.Dir(file), "enrolment.pem"), enrolmentBlock, record)
+	enrol(t, file, nobody)
 	loaded, err = loadNode(file)
 	require.NoError(t, err)
 	prover, end, err := loaded.openProver()
@@ -151,6 +140,43 @@ func TestEnrollingMakesTheSoftKey(t *testing.T) {
 	_, _, err = loaded.openProver()
 	require.ErrorContains(t, err, "attestation.key: there is no file")
 	require.NoFileExists(t, filepath.Join(filepath.Dir(file), "attestation.key"))
+}
+
+// TestInitOfAnAttestedNetwork: what init says and makes leads from the directory to a node that is to be enrolled.
+func TestInitOfAnAttestedNetwork(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made")
+	printed, err := run(t, "", "init", "directory", "--dir", dir, "--url", "http://a:1", "--policy-key", testPolicyKey)
+	require.NoError(t, err)
+	require.Contains(t, printed, "\n  policy_key = \""+testPolicyKey+"\"\n")
+	require.Contains(t, printed, "  put the policy that 'mixnet policy sign' makes at "+filepath.Join(dir, "policy.signed")+"\n")
+	_, err = loadDirectory(filepath.Join(dir, "directory.toml"))
+	require.ErrorContains(t, err, "policy.file: there is no file")
+	writePEM(t, filepath.Join(dir, "policy.signed"), policyBlock, signPolicy(t, 1, time.Hour, nil))
+	_, err = loadDirectory(filepath.Join(dir, "directory.toml"))
+	require.NoError(t, err)
+	other := filepath.Join(t.TempDir(), "other")
+	again, err := run(t, "", "init", "directory", "--dir", other, "--policy-key", testPolicyKey, "--policy", filepath.Join(dir, "policy.signed"))
+	require.NoError(t, err)
+	require.NotContains(t, again, "put the policy")
+	_, err = loadDirectory(filepath.Join(other, "directory.toml"))
+	require.NoError(t, err)
+
+	_, command, found := strings.Cut(printed, "\n  mixnet init node ")
+	require.True(t, found, printed)
+	config := filepath.Join(t.TempDir(), "node", "node.toml")
+	arguments := append([]string{"init", "node", "--dir", filepath.Dir(config)}, strings.Fields(command)...)
+	printed, err = run(t, "", arguments...)
+	require.NoError(t, err)
+	require.Contains(t, printed, "Next:\n  mixnet node enrol --config "+config+"\n")
+	require.Contains(t, printed, "  mixnet node enrol --config "+config+" --grant grant.pem\n  mixnet node --config "+config+" --check\n")
+	loaded, err := loadUnenrolled(config)
+	require.NoError(t, err)
+	require.Equal(t, "/dev/tpmrm0", loaded.settings.attestation.attestor)
+	require.Equal(t, testPolicyKey, loaded.settings.directory.policyKey)
+
+	printed, err = run(t, "", "init", "node", "--dir", filepath.Join(t.TempDir(), "node"), "--attestor", "soft")
+	require.NoError(t, err)
+	require.Contains(t, printed, "directory.policy_key into")
 }
 
 // TestTPMThatIsNotThere is named, with what can be done about it.

@@ -71,7 +71,9 @@ func (n *nodeSettings) list() []setting {
 	return slices.Concat([]setting{
 		{
 			key: "identity", to: &n.identity, required: true, advice: "name the file that 'mixnet init node' made",
-			about: "File with the private key that the mix is known by: Ed25519, PEM (PKCS #8), readable by its owner alone.\nBack it up: who has it can pose as this mix. Its folder is this mix's alone and holds nothing else that runs.",
+			about: "File with the private key that the mix is known by: Ed25519, PEM (PKCS #8), readable by its owner alone; or one that\n" +
+				"'mixnet node seal' made of it, which only this machine's TPM opens. Back it up: who has it can pose as this mix. Its\n" +
+				"folder is this mix's alone and holds nothing else that runs.",
 		},
 		{
 			key: "listen", to: &n.listen, advice: `give a host and a port like "203.0.113.5:7000", or ":7000" for every address of this machine`,
@@ -194,7 +196,7 @@ func readNode(file string) *loadedNode {
 	c := readConfiguration(file, n.list())
 	loaded := &loadedNode{settings: n, file: c}
 	if c.usable("identity") {
-		key, err := readKey(c.path(n.identity))
+		key, err := loaded.readIdentity()
 		if err != nil {
 			c.refuseWith("identity", err)
 		}

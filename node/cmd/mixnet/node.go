@@ -73,6 +73,11 @@ func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
 		return l.file.because("identity", err)
 	}
 	defer folder.release()
+	prover, end, err := l.openProver()
+	if err != nil {
+		return err
+	}
+	defer end()
 	listener, err := l.file.listenAt("listen", l.settings.listen)
 	if err != nil {
 		return err
@@ -94,11 +99,6 @@ func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
 		log.Info("the operator's page is open", "url", "http://"+operator.Addr().String())
 	}
 
-	prover, end, err := l.openProver()
-	if err != nil {
-		return err
-	}
-	defer end()
 	cfg := l.config(anyNetwork)
 	network, err := awaitNetwork(ctx, cfg.Directory, log)
 	if err != nil {

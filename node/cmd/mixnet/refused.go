@@ -29,7 +29,7 @@ type refusedError struct {
 	said string // by refusals
 }
 
-func (e *refusedError) Error() string { return plain(e.err) + ": " + e.said }
+func (e *refusedError) Error() string { return plain(e.err) + "; " + e.said }
 func (e *refusedError) Unwrap() error { return e.err }
 
 // withRefusals returns the error of a client with the policy's part in it.
@@ -38,13 +38,14 @@ func withRefusals(ctx context.Context, err error, from *directory.Client) error 
 		return err
 	}
 	view, failed := from.Fetch(ctx)
-	if failed != nil {
+	if failed != nil || len(view.Refused) == 0 {
 		return err
 	}
-	if said := refusals(view); said != "" {
-		return &refusedError{err, said}
+	said := refusals(view)
+	if first := view.Refused[0]; errors.Is(err, first.Err) { // how many, and why this one, is said already
+		said = fmt.Sprintf("that is %s at %s; 'mixnet policy explain' says more", first.Node, first.Address)
 	}
-	return err
+	return &refusedError{err, said}
 }
 
 // sayingRefusals makes connections by dial, and says the policy's part in it where there are too few mixes for one.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +15,38 @@ import (
 	"sphinxmix.example/tao"
 )
 
+// enrol lets a node in with what vouches for it, as whoever has the testPolicy would.
+func enrol(t *testing.T, config string, vouched func(*tao.Request) tao.Roots) {
+	t.Helper()
+	loaded, err := loadUnenrolled(config)
+	require.NoError(t, err)
+	attestor, device, err := loaded.openAttestor()
+	require.NoError(t, err)
+	var endorsement tao.Endorsement
+	var activate func(credential, secret []byte) ([]byte, error)
+	if device != nil {
+		defer device.Close()
+		activate = device.Activate
+		endorsement, err = device.Endorsement()
+		require.NoError(t, err)
+	}
+	roles := tao.RolesOf(tao.Mix)
+	asked, err := tao.NewRequest(loaded.identity, attestor, endorsement, roles, []uint8{14})
+	require.NoError(t, err)
+	request, err := tao.ParseRequest(asked)
+	require.NoError(t, err)
+	grant, _, err := tao.Grant(rand.Reader, request, testPolicy, vouched(request), tao.Terms{
+		Roles: roles, Issued: time.Now(), Expires: time.Now().Add(time.Hour),
+	})
+	require.NoError(t, err)
+	record, err := tao.OpenGrant(grant, activate)
+	require.NoError(t, err)
+	writePEM(t, filepath.Join(filepath.Dir(config), "enrolment.pem"), enrolmentBlock, record)
+}
+
+// nobody vouches for soft attestors.
+func nobody(*tao.Request) tao.Roots { return tao.Roots{} }
+
 // attest gives an installation a policy that allows this program as its nodes are set up, and the nodes soft attestors with
 // which they are enrolled.
 func (n *installation) attest(t *testing.T) {
@@ -23,16 +56,7 @@ func (n *installation) attest(t *testing.T) {
 	n.sign(t, 1, nil)
 	for _, mix := range n.nodes {
 		edit(t, mix.config, `policy_key = "`+testPolicyKey+`"`, `attestor = "soft"`)
-		loaded, err := loadUnenrolled(mix.config)
-		require.NoError(t, err)
-		attestor, _, err := loaded.openAttestor()
-		require.NoError(t, err)
-		record, err := (&tao.Record{
-			Identity: loaded.identity.Public().(ed25519.PublicKey), Kind: tao.Soft, Key: attestor.Key(), Roles: tao.RolesOf(tao.Mix),
-			Issued: time.Now(), Expires: time.Now().Add(time.Hour),
-		}).Sign(testPolicy)
-		require.NoError(t, err)
-		writePEM(t, filepath.Join(filepath.Dir(mix.config), "enrolment.pem"), enrolmentBlock, record)
+		enrol(t, mix.config, nobody)
 	}
 }
 
