@@ -37,8 +37,8 @@ func allowanceOf(c ServerConfig) allowance {
 	}
 }
 
-// admit charges a record, which the roster would take, to the node and to where it comes from. The error is ErrTooOften,
-// ErrTooMany, ErrTooMuch or ErrTooWrong, and nothing is charged then. It is called with mu held.
+// admit charges a record, which the roster would take, to the node and to where it comes from. The error is
+// ErrTooOften, ErrTooMany, ErrTooMuch or ErrTooWrong, and nothing is charged then. It is called with mu held.
 func (s *Server) admit(r *record, from string, now time.Time) error {
 	held, known := s.roster.records[r.id]
 	if known && held.desc != nil && r.desc == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -41,15 +42,17 @@ func policyOf(t testing.TB, version uint64, change func(*tao.Policy)) []byte {
 	return signed
 }
 
-// attestor is a node with soft evidence. What its fields are not set to is as policyOf wants it.
+// attestor is a node with evidence, which is soft unless it has a TPM. What its fields are not set to is as policyOf
+// wants it.
 type attestor struct {
 	enroller ed25519.PrivateKey // policyKey if nil
 	roles    tao.Roles          // mix and exit if zero
 	expires  time.Time          // of its record; a year after start if zero
 	program  [32]byte
 	settings *tao.Configuration
-	stamp    []byte               // made at start if nil
-	quoted   func(*tao.Statement) // changes what is quoted
+	stamp    []byte // made at start if nil
+	tpm      tao.Attestor
+	vouched  [32]byte // hash of the endorsement key of tpm
 }
 
 // attest gives d the evidence of node n.
@@ -73,20 +76,23 @@ func (a attestor) attest(t testing.TB, n byte, d Descriptor) Descriptor {
 	if a.stamp == nil {
 		a.stamp = stampAt(start)
 	}
-	soft := tao.NewSoft(identity(n ^ 0x80))
+	by, logFile := a.tpm, ""
+	if by == nil {
+		by = tao.NewSoft(identity(n ^ 0x80))
+	} else {
+		logFile = filepath.Join(t.TempDir(), "log")
+	}
 	record := tao.Record{
-		Identity: d.Identity, Kind: tao.Soft, Key: soft.Key(), Roles: a.roles, Issued: start.Add(-time.Hour), Expires: a.expires,
+		Identity: d.Identity, Kind: by.Kind(), Key: by.Key(), Endorsement: a.vouched, Root: a.vouched,
+		Roles: a.roles, Issued: start.Add(-time.Hour), Expires: a.expires,
 	}
 	enrolled, err := record.Sign(a.enroller)
 	require.NoError(t, err)
-	prover, err := tao.NewProver(tao.ProverConfig{Attestor: soft, Record: enrolled, Program: a.program})
+	prover, err := tao.NewProver(tao.ProverConfig{Attestor: by, Record: enrolled, Program: a.program, LogFile: logFile})
 	require.NoError(t, err)
 	subject := SubjectOf(&d, nil)
 	statement := tao.Statement{
 		Identity: d.Identity, Role: subject.Role, Keys: subject.Keys, Configuration: *a.settings, Stamp: a.stamp,
-	}
-	if a.quoted != nil {
-		a.quoted(&statement)
 	}
 	d.Evidence, err = prover.Attest(statement, &tao.Policy{LogRegister: tao.DefaultRegister})
 	require.NoError(t, err)

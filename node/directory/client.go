@@ -28,9 +28,9 @@ type Client struct {
 	// Key is the directory's public key, required.
 	Key ed25519.PublicKey
 
-	// Policy is the key of who says which nodes are to be trusted. Where it is given, a view must have a policy that it has
-	// signed, and no older one than before; views list the nodes alone whose evidence satisfies it, and say of the others why
-	// it does not. Nil trusts whatever nodes the directory lists.
+	// Policy is the key of who says which nodes are to be trusted. Where it is given, a view must have a policy that it
+	// has signed, and no older one than before; views list the nodes alone whose evidence satisfies it, and say of the
+	// others why it does not. Nil trusts whatever nodes the directory lists.
 	Policy ed25519.PublicKey
 
 	// HTTP makes the requests. Nil means a client that uses no proxy and no compression, follows no redirect, and
@@ -57,10 +57,10 @@ type fetched struct {
 
 // Fetch returns the view of the network, which is never older than one that it returned before. A view that is still
 // current is not transferred again. Where no server has a newer view than the last, that one is returned while it is
-// good. A descriptor that has not changed since the last view is not checked again. The error wraps what [ParseView] has
-// against a view, ErrPolicy for one whose policy is not good under the key that Policy gives, ErrTwoViews for another one of the same version as the
-// last, ErrOlder for one that is older than the last when that has expired, ErrRefused for an answer that is not a
-// view, or ErrNoAnswer and its cause.
+// good. A descriptor that has not changed since the last view is not checked again. The error wraps what [ParseView]
+// has against a view, ErrPolicy for one whose policy is not good under the key that Policy gives, ErrTwoViews for
+// another one of the same version as the last, ErrOlder for one that is older than the last when that has expired,
+// ErrRefused for an answer that is not a view, or ErrNoAnswer and its cause.
 func (c *Client) Fetch(ctx context.Context) (*View, error) {
 	var view *View
 	err := c.each(ctx, func(s server) error {

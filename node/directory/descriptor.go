@@ -10,15 +10,16 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 
 	"sphinxmix.example/sphinx"
+	"sphinxmix.example/tao"
 )
 
 // The limits of a Descriptor. Sizes and lengths are in bytes.
 const (
 	MaxAddressSize  = 255
-	MaxEpochKeys    = 3
+	MaxEpochKeys    = tao.MaxKeys
 	MaxServices     = 16
 	MaxServiceSize  = 127 // as of a destination in a packet
-	MaxEvidenceSize = 16 << 10
+	MaxEvidenceSize = tao.MaxEvidenceSize
 
 	// MaxDescriptorSize is the size of the largest signed descriptor.
 	MaxDescriptorSize = ed25519.SignatureSize + ed25519.PublicKeySize + 8 + timeSize + 32 + 1 + // version, expires, network, weight
@@ -48,7 +49,7 @@ type Descriptor struct {
 	Address  string            // where the node takes links: "host:port", up to MaxAddressSize bytes
 	Keys     []EpochKey        // that the node opens packets with: 1 to MaxEpochKeys, by ascending epoch
 	Services []string          // offered at the last hop: up to MaxServices, sorted, of 1 to MaxServiceSize visible ASCII characters
-	Evidence []byte            // that binds the keys to a machine: up to MaxEvidenceSize bytes, opaque here
+	Evidence []byte            // that binds the keys to a machine: up to MaxEvidenceSize bytes, which package tao reads
 	Network  [32]byte          // Hash of the network that the node is set up for
 	Weight   uint8             // how many paths the node can take, relative to others: 1 to MaxWeight
 	Version  uint64            // higher in each descriptor than in all before: a time in milliseconds since 1970

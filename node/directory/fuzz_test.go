@@ -82,8 +82,8 @@ func FuzzParseView(f *testing.F) {
 	})
 }
 
-// FuzzParseStamp wants a stamp to be the directory's, and the one encoding of its meaning. It parses the input as it is, and
-// signed by the directory.
+// FuzzParseStamp wants a stamp to be the directory's, and the one encoding of its meaning. It parses the input as it
+// is, and signed by the directory.
 func FuzzParseStamp(f *testing.F) {
 	check := func(t testing.TB, b []byte) error {
 		published, err := ParseStamp(b, public(directoryKey))
@@ -106,6 +106,31 @@ func FuzzParseStamp(f *testing.F) {
 		_ = check(t, b)
 		if len(b) >= ed25519.SignatureSize {
 			_ = check(t, sign(directoryKey, viewContext, b[ed25519.SignatureSize:]))
+		}
+	})
+}
+
+// FuzzJudge wants no evidence to be believed but what a node has made for its descriptor, whoever signs that.
+func FuzzJudge(f *testing.F) {
+	followed, err := policy{}.follow(policyOf(f, 1, nil), public(policyKey))
+	require.NoError(f, err)
+	judge := func(evidence []byte) error {
+		d := describe(1)
+		d.Evidence = evidence
+		judged := newJudge(public(directoryKey)).judge(&d, followed.Policy, start)
+		if (judged.err == nil) != (judged.verdict != nil) {
+			f.Fatal("neither a verdict nor a reason")
+		}
+		return judged.err
+	}
+	seeds := [][]byte{
+		attestor{}.attest(f, 1, describe(1)).Evidence,
+		attestor{stamp: stampAt(start.Add(-time.Minute))}.attest(f, 1, describe(1)).Evidence,
+	}
+	addSeeds(f, seeds, judge)
+	f.Fuzz(func(t *testing.T, evidence []byte) {
+		if judge(evidence) == nil {
+			require.True(t, slices.ContainsFunc(seeds, func(seed []byte) bool { return bytes.Equal(seed, evidence) }))
 		}
 	})
 }

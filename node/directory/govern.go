@@ -11,9 +11,9 @@ import (
 
 // What a policy means for a Server: whom it takes in, and whom it lists. A server without one has a nil judge.
 
-// SetPolicy has the directory follow a newer policy, as tao.Policy.Sign returns it: all nodes are judged anew, and the next
-// view is for it. The same one again is no error. The error wraps ErrPolicy and says more: ErrOlder, ErrTwoPolicies or
-// tao.ErrPolicy; or says that the server has no PolicyKey.
+// SetPolicy has the directory follow a newer policy, as tao.Policy.Sign returns it: all nodes are judged anew, and the
+// next view is for it. The same one again is no error. The error wraps ErrPolicy and says more: ErrOlder,
+// ErrTwoPolicies or tao.ErrPolicy; or says that the server has no PolicyKey.
 func (s *Server) SetPolicy(signed []byte) error {
 	if s.judge == nil {
 		return errors.New("directory: a server without a policy key follows no policy")
@@ -37,8 +37,8 @@ func (s *Server) obey(next policy) {
 	s.cfg.Log.Info("policy", "version", next.Version, "expires", next.Expires)
 }
 
-// heed compares the policy of a view, which may be another server's, with the server's own, and follows the newer one. It is
-// called with mu held.
+// heed compares the policy of a view, which may be another server's, with the server's own, and follows the newer one.
+// It is called with mu held.
 func (s *Server) heed(p *publication) {
 	switch {
 	case s.judge == nil && len(p.SignedPolicy) == 0:
@@ -67,8 +67,8 @@ func (s *Server) heed(p *publication) {
 	}
 }
 
-// review judges all nodes that the policy has not judged yet, and returns it, with how many changes have been heeded. It is
-// called with the turn.
+// review judges all nodes that the policy has not judged yet, and returns it, with how many changes have been heeded.
+// It is called with the turn.
 func (s *Server) review() (by policy, changes uint64) {
 	now := s.cfg.Now()
 	s.mu.Lock()
@@ -118,8 +118,8 @@ func (s *Server) listable(by policy, now time.Time) func(*record) bool {
 	}
 }
 
-// vet judges a descriptor that is to be stored. One that is refused is charged to where it comes from, as a refusal and not
-// as a node. The error wraps ErrUntrusted and that of the rule.
+// vet judges a descriptor that is to be stored. One that is refused is charged to where it comes from, as a refusal and
+// not as a node. The error wraps ErrUntrusted and that of the rule.
 func (s *Server) vet(r *record, from string) error {
 	now := s.cfg.Now()
 	s.mu.Lock()
@@ -136,8 +136,8 @@ func (s *Server) vet(r *record, from string) error {
 	return untrusted(r.judged.err)
 }
 
-// doubt returns what vet would say of a descriptor that the roster holds already, as far as that is known. It is called with
-// mu held.
+// doubt returns what vet would say of a descriptor that the roster holds already, as far as that is known. It is called
+// with mu held.
 func (s *Server) doubt(id NodeID, now time.Time) error {
 	r := s.roster.records[id]
 	switch {

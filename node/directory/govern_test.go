@@ -22,8 +22,8 @@ func govern(t *testing.T, cfg ServerConfig, policy []byte) (*Server, *Client, *c
 	return s, c, now
 }
 
-// requoted returns a signed descriptor of node n with a version of its own and evidence stamped then, both good for as long as
-// can be.
+// requoted returns a signed descriptor of node n with a version of its own and evidence stamped then, both good for as
+// long as can be.
 func requoted(t *testing.T, n byte, version uint64, stamped time.Time) []byte {
 	t.Helper()
 	d := describe(n)
@@ -136,6 +136,14 @@ func TestNodesAreListedUntilTheirEvidenceExpires(t *testing.T) {
 
 	require.NoError(t, client.Register(t.Context(), requoted(t, 1, 2, now.Now())))
 	require.Len(t, viewOfServer(t, s).Nodes, 2)
+
+	require.NoError(t, s.SetPolicy(policyOf(t, 2, func(p *tao.Policy) { p.MaxAge = 5 * time.Minute })))
+	mustNode(t, viewOfServer(t, s), 1)
+	require.Len(t, viewOfServer(t, s).Nodes, 1)
+	now.advance(5*time.Minute - 1)
+	require.Len(t, viewOfServer(t, s).Nodes, 1)
+	now.advance(1)
+	require.Empty(t, viewOfServer(t, s).Nodes)
 }
 
 func TestADirectoryWhosePolicyHasExpiredSaysSoAndListsNobody(t *testing.T) {
@@ -262,6 +270,9 @@ func TestAPolicyCanComeLater(t *testing.T) {
 	v, err := client.Fetch(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 1, v.Policy.Version)
+
+	restarted, _, _ := govern(t, ServerConfig{Store: store}, policyOf(t, 2, nil))
+	require.Equal(t, policyOf(t, 2, nil), published(t, restarted).SignedPolicy)
 }
 
 func TestThePageSaysHowNodesAreAttested(t *testing.T) {

@@ -17,8 +17,8 @@ const (
 )
 
 // judge judges the evidence in descriptors. It remembers what does not stand in any one of them: the clock that each
-// attestation key has shown, so that what was quoted before is not believed after; and the stamps of its directory, which
-// many nodes have in common.
+// attestation key has shown, so that what was quoted before is not believed after; and the stamps of its directory,
+// which many nodes have in common.
 type judge struct {
 	directory ed25519.PublicKey
 
@@ -40,15 +40,22 @@ func newJudge(directoryKey ed25519.PublicKey) *judge {
 // judgement is what a policy says of a descriptor. The zero value is that of one that was not judged.
 type judgement struct {
 	policy  *tao.Policy
+	at      time.Time
 	verdict *tao.Verdict // nil where the descriptor is refused
 	err     error        // why it is
+}
+
+// stands reports whether judging anew would come to the same. A refusal does not stand where a clock that was ahead has
+// been put back; what was not refused is good until its verdict ends.
+func (j *judgement) stands(by *tao.Policy, now time.Time) bool {
+	return j.policy == by && (j.err == nil || !now.Before(j.at))
 }
 
 // judge returns what a policy says of a descriptor whose signature holds. It costs one Verify, of which a stamp that is
 // known is no part, and reads a TPM's enrolment record once more.
 func (j *judge) judge(d *Descriptor, p *tao.Policy, now time.Time) judgement {
 	if len(d.Evidence) == 0 {
-		return judgement{p, nil, fmt.Errorf("%w: there is none", tao.ErrEvidence)}
+		return judgement{p, now, nil, fmt.Errorf("%w: there is none", tao.ErrEvidence)}
 	}
 	subject := SubjectOf(d, j.directory)
 	subject.Stamped = j.stamped
@@ -58,16 +65,16 @@ func (j *judge) judge(d *Descriptor, p *tao.Policy, now time.Time) judgement {
 	}
 	verdict, err := p.Verify(d.Evidence, subject, now)
 	if err != nil {
-		return judgement{p, nil, err}
+		return judgement{p, now, nil, err}
 	}
 	if hasClock {
 		j.remember(key, shown{verdict.Clock, now})
 	}
-	return judgement{p, verdict, nil}
+	return judgement{p, now, verdict, nil}
 }
 
-// clockOf returns whose clock evidence shows: the hash of an attestation key. False where there is none, or the evidence is
-// malformed.
+// clockOf returns whose clock evidence shows: the hash of an attestation key. False where there is none, or the
+// evidence is malformed.
 func clockOf(evidence []byte) (key [32]byte, ok bool) {
 	e, err := tao.ParseEvidence(evidence)
 	if err != nil || e.Kind == tao.Soft {
@@ -86,8 +93,8 @@ func (j *judge) shownBy(key [32]byte) tao.Clock {
 	return j.clocks[key].Clock
 }
 
-// remember keeps the later of what was shown and what is shown now: another descriptor by the same key may have been judged
-// meanwhile. Of too many keys it forgets the one that was seen longest ago.
+// remember keeps the later of what was shown and what is shown now: another descriptor by the same key may have been
+// judged meanwhile. Of too many keys it forgets the one that was seen longest ago.
 func (j *judge) remember(key [32]byte, now shown) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

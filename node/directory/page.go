@@ -70,7 +70,7 @@ func (s *Server) attested(d *Descriptor) string {
 	switch {
 	case len(d.Evidence) == 0:
 		return "-"
-	case r == nil || r.version != d.Version || r.judged.verdict == nil:
+	case r == nil || r.judged.verdict == nil:
 		return fmt.Sprintf("%d bytes", len(d.Evidence)) // nobody has judged it here
 	}
 	return fmt.Sprintf("%s until %s", r.judged.verdict.Record.Kind, date(r.judged.verdict.Until))

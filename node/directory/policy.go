@@ -9,15 +9,16 @@ import (
 	"sphinxmix.example/tao"
 )
 
-// policy is a network's policy, and the bytes that were signed. The zero value is that of a network that has none. It must
-// not be changed.
+// policy is a network's policy, and the bytes that were signed. The zero value is that of a network that has none. It
+// must not be changed.
 type policy struct {
 	*tao.Policy
 	signed []byte
 }
 
-// follow returns the policy that follows p: p itself where signed is the same again. It keeps no part of signed. The error
-// wraps ErrPolicy; and ErrOlder for an older policy, ErrTwoPolicies for another one of the same version, or tao.ErrPolicy.
+// follow returns the policy that follows p: p itself where signed is the same again. It keeps no part of signed. The
+// error wraps ErrPolicy; and ErrOlder for an older policy, ErrTwoPolicies for another one of the same version, or
+// tao.ErrPolicy.
 func (p policy) follow(signed []byte, key ed25519.PublicKey) (policy, error) {
 	if p.Policy != nil && bytes.Equal(signed, p.signed) {
 		return p, nil

@@ -146,8 +146,8 @@ type draft struct {
 	mark        int64  // of what it rests on
 }
 
-// draft returns the view that is due, with what review has returned, or nil where the current one, which it returns as well,
-// will do.
+// draft returns the view that is due, with what review has returned, or nil where the current one, which it returns as
+// well, will do.
 func (s *Server) draft(by policy, changes uint64) (*draft, *publication) {
 	now := s.cfg.Now()
 	s.mu.Lock()

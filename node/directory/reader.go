@@ -11,8 +11,8 @@ import (
 	"sphinxmix.example/tao"
 )
 
-// reader reads the views of one directory, one after the other, and does nothing twice: a descriptor that was in the view
-// before is neither parsed nor judged again, as long as the policy is the same. It is for one goroutine at a time.
+// reader reads the views of one directory, one after the other, and does nothing twice: a descriptor that was in the
+// view before is neither parsed nor judged again, as long as the policy is the same. It is for one goroutine at a time.
 type reader struct {
 	policyKey ed25519.PublicKey // nil where nobody is to be judged
 	judge     *judge            // nil where policyKey is
@@ -35,8 +35,8 @@ func newReader(directoryKey, policyKey ed25519.PublicKey) *reader {
 	return &reader{policyKey: policyKey, judge: newJudge(directoryKey)}
 }
 
-// read completes a view that openView has opened, whose nodes are in list, as far as it does not depend on the time: what
-// has expired is for View.At. The error wraps ErrView or ErrPolicy.
+// read completes a view that openView has opened, whose nodes are in list, as far as it does not depend on the time:
+// what has expired is for View.At. The error wraps ErrView or ErrPolicy.
 func (r *reader) read(v *View, list cryptobyte.String, now time.Time) error {
 	if r.policyKey != nil {
 		next, err := r.policy.follow(v.SignedPolicy, r.policyKey)
@@ -44,9 +44,6 @@ func (r *reader) read(v *View, list cryptobyte.String, now time.Time) error {
 			return err
 		}
 		r.policy = next
-		if err := next.goodAt(now); err != nil {
-			return err
-		}
 		v.Policy = next.Policy
 		v.verdicts = make(map[*Descriptor]*tao.Verdict)
 	}
@@ -72,7 +69,7 @@ func (r *reader) read(v *View, list cryptobyte.String, now time.Time) error {
 			return fmt.Errorf("%w: node %s comes after %s, must be sorted and listed once", ErrView, u.id, last)
 		}
 		last, known[hash] = u.id, u
-		if r.judge != nil && u.policy != v.Policy {
+		if r.judge != nil && !u.stands(v.Policy, now) {
 			u.judgement = r.judge.judge(u.desc, v.Policy, now)
 		}
 		switch {

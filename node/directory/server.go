@@ -23,9 +23,9 @@ type ServerConfig struct {
 	// Network is what the directory is for. Servers that share a store have the same.
 	Network Network
 
-	// Policy says which nodes are to be trusted, as tao.Policy.Sign returns it, and PolicyKey is the key that has signed it: both
-	// or neither. The directory lists the nodes alone whose evidence satisfies it, and shows it in each view. SetPolicy and
-	// a newer one in the store take its place. Servers that share a store have the same key.
+	// Policy says which nodes are to be trusted, as tao.Policy.Sign returns it, and PolicyKey is the key that has
+	// signed it: both or neither. The directory lists the nodes alone whose evidence satisfies it, and shows it in each
+	// view. SetPolicy and a newer one in the store take its place. Servers that share a store have the same key.
 	Policy    []byte
 	PolicyKey ed25519.PublicKey
 
@@ -45,15 +45,15 @@ type ServerConfig struct {
 	// MaxNewNodes is how many nodes that the directory does not know one address may register at once, and then again
 	// within each hour. An address is one of IPv4 or a /64 of IPv6, as the server sees it: behind a proxy there is only
 	// one. With it goes how many bytes of descriptors, of nodes known or not, an address may register: those of
-	// MaxNewNodes + 64 of the largest, at once and then again within each hour; and MaxNewNodes times 512 in each epoch,
-	// where that is more. 256 if zero.
+	// MaxNewNodes + 64 of the largest, at once and then again within each hour; and MaxNewNodes times 512 in each
+	// epoch, where that is more. 256 if zero.
 	MaxNewNodes int
 
 	// Now is the clock. time.Now if nil.
 	Now func() time.Time
 
-	// Log receives which nodes come and go, what is wrong with the store, and for debugging why a node was refused. Nil
-	// discards it.
+	// Log receives which nodes come and go, which of them a newer policy does not trust, what is wrong with the policy
+	// or with the store, and for debugging why a node was refused. Nil discards it.
 	Log *slog.Logger
 }
 
@@ -130,8 +130,8 @@ type Server struct {
 }
 
 // NewServer returns a directory. It does not ask the store yet. The error wraps ErrKey, ErrNetwork, ErrInsecureSchedule
-// or sphinx.ErrParams, or ErrPolicy for a policy that its key has not signed, or says what else is wrong with cfg. A policy that
-// has expired is no error: the directory lists nobody then.
+// or sphinx.ErrParams, or ErrPolicy for a policy that its key has not signed, or says what else is wrong with cfg. A
+// policy that has expired is no error: the directory lists nobody then.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

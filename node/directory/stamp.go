@@ -98,7 +98,8 @@ func openView(signed []byte, directoryKey ed25519.PublicKey) (*View, cryptobyte.
 	return v, nodes, nil
 }
 
-// sign returns the view with what stands behind its stamp, as openView reads it, and gives it the stamp. v must be valid.
+// sign returns the view with what stands behind its stamp, as openView reads it, and gives it the stamp. v must be
+// valid.
 func (v *View) sign(key ed25519.PrivateKey, rest []byte) []byte {
 	b := cryptobyte.NewFixedBuilder(make([]byte, 0, stampSize-ed25519.SignatureSize))
 	b.AddUint64(v.Version)

@@ -13,8 +13,8 @@ const GatewayService = "gateway"
 
 const echoService = "echo"
 
-// Role returns what the node is by its services: tao.Exit where it offers one that is neither GatewayService nor "echo",
-// else tao.Mix.
+// Role returns what the node is by its services: tao.Exit where it offers one that is neither GatewayService nor
+// "echo", else tao.Mix.
 func (d *Descriptor) Role() tao.Role {
 	for _, name := range d.Services {
 		if name != GatewayService && name != echoService {

@@ -134,12 +134,23 @@ func TestClientsWantAPolicyOfTheirKey(t *testing.T) {
 }
 
 func TestNobodyIsTrustedOnceThePolicyHasExpired(t *testing.T) {
-	view := governed(1, policyOf(t, 1, func(p *tao.Policy) { p.Expires = start.Add(time.Minute) }), attested(t, 1))
+	short := policyOf(t, 1, func(p *tao.Policy) { p.Expires = start.Add(time.Minute) })
+	view := governed(1, short)
 	client, now := trusting(t, &view)
-	now.advance(time.Minute - time.Second)
 	v, err := client.Fetch(t.Context())
 	require.NoError(t, err)
-	require.Len(t, v.Nodes, 1)
+	require.Empty(t, v.Nodes)
+	now.advance(time.Minute)
+	_, err = v.At(now.Now())
+	require.ErrorIs(t, err, ErrPolicy)
+	view = governed(2, short, attested(t, 1))
+	_, err = client.Fetch(t.Context())
+	require.ErrorIs(t, err, ErrPolicy)
+
+	now.advance(-time.Second)
+	v, err = client.Fetch(t.Context())
+	require.NoError(t, err)
+	require.Len(t, v.Nodes, 1, "a clock that was ahead and has been put back")
 	now.advance(time.Second)
 	_, err = v.At(now.Now())
 	require.ErrorIs(t, err, ErrPolicy)
@@ -147,13 +158,14 @@ func TestNobodyIsTrustedOnceThePolicyHasExpired(t *testing.T) {
 	require.ErrorIs(t, err, ErrPolicy)
 	require.ErrorIs(t, err, tao.ErrPolicy)
 
-	view = governed(2, policyOf(t, 2, nil), attested(t, 1))
+	view = governed(3, policyOf(t, 2, nil), attested(t, 1))
 	v, err = client.Fetch(t.Context())
 	require.NoError(t, err)
 	require.Len(t, v.Nodes, 1)
 }
 
-// A directory that shows a policy from before a revocation is found out, and so is who signs two policies of one version.
+// A directory that shows a policy from before a revocation is found out, and so is who signs two policies of one
+// version.
 func TestPoliciesDoNotGoBack(t *testing.T) {
 	lax := policyOf(t, 4, nil)
 	strict := policyOf(t, 5, func(p *tao.Policy) { p.Revoked = [][32]byte{tao.IdentityHash(public(identity(1)))} })
@@ -215,6 +227,20 @@ func TestWhatIsKnownIsNotCheckedAgain(t *testing.T) {
 	require.Same(t, mustNode(t, first, 1), mustNode(t, third, 1))
 	require.NotSame(t, first.Verdict(mustNode(t, first, 1)), third.Verdict(mustNode(t, third, 1)), "another policy")
 	require.Len(t, client.reader.known, 2, "what the view does not list is forgotten")
+}
+
+func TestARefusalDoesNotOutliveAClockThatWasAhead(t *testing.T) {
+	view := governed(1, policyOf(t, 1, nil), attested(t, 1))
+	client, now := trusting(t, &view)
+	now.advance(40 * time.Minute)
+	v, err := client.Fetch(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, v.Nodes)
+	now.advance(-20 * time.Minute)
+	view = governed(2, policyOf(t, 1, nil), attested(t, 1))
+	v, err = client.Fetch(t.Context())
+	require.NoError(t, err)
+	require.Len(t, v.Nodes, 1)
 }
 
 // A descriptor that was read before is the directory's word of that time: the network may be another now.

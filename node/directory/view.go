@@ -28,8 +28,8 @@ type View struct {
 	Network                 // valid
 	Nodes     []*Descriptor // whose descriptors have not expired, by ascending ID
 
-	// Policy says which nodes are to be trusted; Nodes are those that are. Nil where the network has none, or whoever read the
-	// view was given no policy key: then nobody was judged.
+	// Policy says which nodes are to be trusted; Nodes are those that are. Nil where the network has none, or whoever
+	// read the view was given no policy key: then nobody was judged.
 	Policy *tao.Policy
 
 	// Refused are nodes that the directory lists and the policy does not trust, by ascending ID.
@@ -89,12 +89,13 @@ func (v *View) WithService(name string) []*Descriptor {
 	return nodes
 }
 
-// Verdict returns what the policy says of one of the view's Nodes; nil where the view has no Policy. It must not be changed.
+// Verdict returns what the policy says of one of the view's Nodes; nil where the view has no Policy. It must not be
+// changed.
 func (v *View) Verdict(d *Descriptor) *tao.Verdict { return v.verdicts[d] }
 
 // At returns the view as it is good at a time: v itself where nothing in it has expired. It leaves out nodes whose
-// descriptors have expired, and refuses those whose evidence has. The error wraps ErrExpired where the view has expired,
-// and ErrPolicy where its policy has. It costs next to nothing as long as it returns v.
+// descriptors have expired, and refuses those whose evidence has. The error wraps ErrExpired where the view has
+// expired, and ErrPolicy where its policy has. It costs next to nothing as long as it returns v.
 func (v *View) At(now time.Time) (*View, error) {
 	if now.Before(v.next) {
 		return v, nil
