@@ -132,8 +132,16 @@ func (n *network) view() *directory.View {
 	return view
 }
 
-// newMix makes the configuration of node i.
+// newMix makes the configuration of node i, which is complete.
 func (n *network) newMix(i int, s settings) *mix {
+	n.t.Helper()
+	m := n.prepareMix(i, s)
+	require.Equal(n.t, "ok\n", run(n.t, "node", "--config", m.config, "--check"))
+	return m
+}
+
+// prepareMix makes the configuration of node i, with what more flags of 'mixnet init node' say.
+func (n *network) prepareMix(i int, s settings, more ...string) *mix {
 	n.t.Helper()
 	name := fmt.Sprintf("node%d", i)
 	m := &mix{process: newProcess(n.t, name, n.folder), network: n}
@@ -143,8 +151,8 @@ func (n *network) newMix(i int, s settings) *mix {
 	for key, value := range s {
 		all[key] = value
 	}
-	m.config, _ = initialize(n.t, "node", filepath.Join(n.folder, name), all,
-		"--directory", n.url(), "--key", hex.EncodeToString(n.key), "--address", m.address, "--listen", m.address)
+	m.config, _ = prepare(n.t, "node", filepath.Join(n.folder, name), all, append(more,
+		"--directory", n.url(), "--key", hex.EncodeToString(n.key), "--address", m.address, "--listen", m.address)...)
 	return m
 }
 

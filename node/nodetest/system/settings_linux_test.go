@@ -35,14 +35,20 @@ func (s settings) apply(t *testing.T, file string) {
 	require.NoError(t, os.WriteFile(file, []byte(out.String()), 0o600))
 }
 
-// initialize makes a folder with a configuration and a key, as an operator does, and checks what the settings have made
-// of it.
+// initialize does what prepare does, and checks what the settings have made of the configuration.
 func initialize(t *testing.T, role, folder string, s settings, flags ...string) (config, said string) {
+	t.Helper()
+	config, said = prepare(t, role, folder, s, flags...)
+	require.Equal(t, "ok\n", run(t, role, "--config", config, "--check"))
+	return config, said
+}
+
+// prepare makes a folder with a configuration and a key, as an operator does.
+func prepare(t *testing.T, role, folder string, s settings, flags ...string) (config, said string) {
 	t.Helper()
 	said = run(t, append([]string{"init", role, "--dir", folder}, flags...)...)
 	config = fmt.Sprintf("%s/%s.toml", folder, role)
 	s.apply(t, config)
-	require.Equal(t, "ok\n", run(t, role, "--config", config, "--check"))
 	return config, said
 }
 
