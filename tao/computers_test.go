@@ -24,7 +24,6 @@ type computer struct {
 	onExtend  func(do func()) error // in place of extending; nil to extend
 	onRead    func() error          // before reading
 	onQuote   func(tao.Quote) (tao.Quote, error)
-	beforeAll func() // before anything is asked of the attestor
 }
 
 func newComputer(t testing.TB) *computer {

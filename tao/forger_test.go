@@ -2,11 +2,13 @@ package tao_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/binary"
+	"math/big"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -97,18 +99,23 @@ func bankOf(bank tpm2.TPMAlgID, registers ...uint8) tpm2.TPMSPCRSelection {
 	return tpm2.TPMSPCRSelection{Hash: bank, PCRSelect: selected}
 }
 
+// sign returns the same for the same statement each time, as seeds of fuzz targets have to be.
 func (f *forger) sign(statement []byte) []byte {
 	sum := sha256.Sum256(statement)
-	r, s, err := ecdsa.Sign(rand.Reader, f.key, sum[:])
+	der, err := f.key.Sign(nil, sum[:], crypto.SHA256)
 	if err != nil {
+		panic(err)
+	}
+	var numbers struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &numbers); err != nil {
 		panic(err)
 	}
 	return tpm2.Marshal(tpm2.TPMTSignature{
 		SigAlg: tpm2.TPMAlgECDSA,
 		Signature: tpm2.NewTPMUSignature(tpm2.TPMAlgECDSA, &tpm2.TPMSSignatureECC{
 			Hash:       tpm2.TPMAlgSHA256,
-			SignatureR: tpm2.TPM2BECCParameter{Buffer: r.FillBytes(make([]byte, 32))},
-			SignatureS: tpm2.TPM2BECCParameter{Buffer: s.FillBytes(make([]byte, 32))},
+			SignatureR: tpm2.TPM2BECCParameter{Buffer: numbers.R.FillBytes(make([]byte, 32))},
+			SignatureS: tpm2.TPM2BECCParameter{Buffer: numbers.S.FillBytes(make([]byte, 32))},
 		}),
 	})
 }
