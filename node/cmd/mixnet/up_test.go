@@ -307,7 +307,6 @@ func TestPoliciesOfUpAreRenewed(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, view.Refused)
 		require.Len(t, view.Nodes, 4)
-		require.Greater(t, time.Until(view.Policy.Expires), time.Second/2, "it is signed anew after a quarter of 4 s, in whole seconds")
 		return time.Now().After(first.Policy.Expires)
 	}, patience, 50*time.Millisecond)
 	c, err := client.New(ctx, client.Config{Directory: l.directory})
@@ -321,8 +320,8 @@ func TestPoliciesOfUpAreRenewed(t *testing.T) {
 	require.GreaterOrEqual(t, last.Policy.Version, first.Policy.Version+2)
 }
 
-// TestAuthoritySignsByTheClockOnTheWall, which goes on while a machine sleeps.
-func TestAuthoritySignsByTheClockOnTheWall(t *testing.T) {
+// TestAuthoritySignsANewerPolicy after a quarter of its time.
+func TestAuthoritySignsANewerPolicy(t *testing.T) {
 	a, err := newLocalAuthority(tao.Soft, nil)
 	require.NoError(t, err)
 	a.settings = node.Configuration(node.Config{Network: localNet, Mix: localMix()})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"sphinxmix.example/tao"
 	"sphinxmix.example/tao/swtpm"
 )
 
@@ -73,6 +74,12 @@ func TestUpWithTPMs(t *testing.T) {
 				page := get(t, through("socks5h://"+curlLine.FindStringSubmatch(printed)[2]), "http://welcome.mix/")
 				require.Contains(t, page, "You came through three attested mixes (each by a software TPM).")
 				require.Contains(t, page, "A software TPM of each mix")
+				known, err := readNetwork(file) // as other commands do
+				require.NoError(t, err)
+				view, err := known.Fetch(t.Context())
+				require.NoError(t, err)
+				require.Len(t, view.Nodes, 6)
+				require.Equal(t, []tao.Kind{tao.TPM}, view.Policy.Attestors, "soft ones are refused")
 				status, said := result(t, "send", "--network", file, "hello")
 				require.Zero(t, status, said)
 			}
