@@ -18,12 +18,12 @@ type computer struct {
 	logFile string
 	signed  []byte // the record
 
-	mu        sync.Mutex
-	attestor  tao.Attestor
-	extended  int                   // events
-	onExtend  func(do func()) error // in place of extending; nil to extend
-	onRead    func() error          // before reading
-	onQuote   func(tao.Quote) (tao.Quote, error)
+	mu       sync.Mutex
+	attestor tao.Attestor
+	extended int                   // events
+	onExtend func(do func()) error // in place of extending; nil to extend
+	onRead   func() error          // before reading
+	onQuote  func(tao.Quote) (tao.Quote, error)
 }
 
 func newComputer(t testing.TB) *computer {
