@@ -183,6 +183,7 @@ func pick(listed []*listedNode, ids []directory.NodeID) (picked []*listedNode, e
 
 // explain writes what the policy says of nodes. The error is errReported where it refuses one.
 func (j *judge) explain(out io.Writer, listed []*listedNode) error {
+	fmt.Fprintf(out, "By version %d of the policy of %x, at %s:\n\n", j.policy.Version, j.policy.Key, j.now.UTC().Format(time.RFC3339))
 	accepted := 0
 	for i, n := range listed {
 		if i > 0 {
