@@ -200,8 +200,8 @@ func TestConfigurationIsMeasuredWithoutANetwork(t *testing.T) {
 
 	edit(t, config, `register = 11`)
 	require.Contains(t, succeed(t, read...), "measures into register 11, and the policy wants it in 14")
-	edit(t, config, `size = 0`)
+	edit(t, config, `strategy = "poisson"`)
 	out, err := run(t, "", read...)
-	require.ErrorContains(t, err, "mix.size")
+	require.ErrorContains(t, err, "mix.strategy", "no node of this network can be set up so")
 	require.Empty(t, out)
 }
