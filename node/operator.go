@@ -168,8 +168,8 @@ func (s Stats) Problems() []string {
 	case s.State != Serving:
 		say("The node is starting: the view of the network does not list it yet.")
 	}
-	if a := s.Attestation; a != nil && a.Failure != "" && !s.Now.Before(a.Until) {
-		say("The node has no good evidence of what it runs: %s.", a.Failure)
+	if a := s.Attestation; a != nil && a.Failure != "" && (s.State != Serving || !s.Now.Before(a.Until)) {
+		say("The node cannot show what it runs: %s.", a.Failure)
 	}
 	current := s.epochsByPlace()[1]
 	switch {

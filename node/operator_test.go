@@ -110,8 +110,9 @@ func TestHealth(t *testing.T) {
 		{"that of another epoch failed", func(s *Stats) { s.Epochs[0].Failed, s.Epochs[2].Failed = true, true }, nil},
 		{"no key for this epoch", func(s *Stats) { s.Epochs = slices.Delete(s.Epochs, 1, 2) }, []string{"no key for the current epoch"}},
 		{"the policy just expired", func(s *Stats) { s.State, s.View.Policy.Expires = Starting, s.Now }, []string{"policy expired 0s ago"}},
-		{"no evidence", func(s *Stats) { s.Attestation.Until, s.Attestation.Failure = s.Now, "no TPM answers" }, []string{"evidence of what it runs: no TPM answers."}},
+		{"no evidence", func(s *Stats) { s.Attestation.Until, s.Attestation.Failure = s.Now, "no TPM answers" }, []string{"cannot show what it runs: no TPM answers."}},
 		{"no newer evidence", func(s *Stats) { s.Attestation.Failure = "no TPM answers" }, nil},
+		{"no evidence yet", func(s *Stats) { s.State, s.Attestation.Failure = Starting, "no TPM answers" }, []string{"does not list it", "no TPM answers"}},
 		{"without attestation and policy", func(s *Stats) { s.Attestation, s.View.Policy = nil, nil }, nil},
 		{"two things", func(s *Stats) { s.State, s.Epochs = Leaving, nil }, []string{"leaving", "no key"}},
 	} {

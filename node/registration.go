@@ -86,7 +86,11 @@ func (n *Node) isDue(told *registration, view *directory.View, now time.Time) bo
 	if n.cfg.Prover == nil || view.Policy == nil {
 		return false
 	}
-	return view.Policy.Version != told.policy || now.Sub(told.stamped) >= view.Policy.MaxAge/2 && view.Published.After(told.stamped)
+	if view.Policy.Version != told.policy {
+		return true
+	}
+	// Where there is no newer stamp, a registration makes the directory publish a view that has one.
+	return now.Sub(told.stamped) >= view.Policy.MaxAge/2 && (view.Published.After(told.stamped) || age > n.cfg.Refresh/2)
 }
 
 // register tells the directory of this node, for Lifetime from now, and returns until when the evidence in that is good. The
