@@ -10,6 +10,9 @@
 //		reply, err := alice.Request(t.Context(), client.Message{To: "echo", Body: []byte("hello")})
 //	})
 //
+// Where Config.Attested is set, the mixes show evidence and all go by a policy, which Network.Publish changes. Network.Lie makes
+// the directory one that goes by none.
+//
 // Whoever connects has a name, which stands in for an address: mixes tell two clients apart by it. The mixes are called
 // mix0, mix1 and so on. Connections are those of net.Pipe: a write lasts until the other end has read it.
 package nodetest
@@ -22,6 +25,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -54,25 +58,29 @@ const directoryAddress = "directory:80"
 
 // Config says what a network is like. A zero field means its default.
 type Config struct {
-	Mixes   int                           // 5 if zero
-	Network directory.Network             // 5 hops, a payload of 1024 bytes and epochs of 7 days if zero
-	Node    func(i int, cfg *node.Config) // changes the configuration of mix i, each time before it starts
-	Client  func(cfg *client.Config)      // changes that of clients
-	Views   func(*directory.ServerConfig) // changes the directory's
-	Tap     Tap                           // sees the frames on all links; see Tap
-	Ended   func(i int, err error)        // is told that mix i ended by itself; fails the test if nil
+	Mixes    int                           // 5 if zero
+	Attested bool                          // has an Authority, and goes by its policy
+	Papers   func(i int, p *Papers)        // changes what mix i shows of itself in an attested network, each time before it starts
+	Network  directory.Network             // 5 hops, a payload of 1024 bytes and epochs of 7 days if zero
+	Node     func(i int, cfg *node.Config) // changes the configuration of mix i, each time before it starts
+	Client   func(cfg *client.Config)      // changes that of clients
+	Views    func(*directory.ServerConfig) // changes the directory's
+	Tap      Tap                           // sees the frames on all links; see Tap
+	Ended    func(i int, err error)        // is told that mix i ended by itself; fails the test if nil
 }
 
 // Network is a running network.
 type Network struct {
 	directory.Network
-	Mixes []*Mix
+	Mixes     []*Mix
+	Authority *Authority // nil unless the network is attested
 
 	t         testing.TB
 	cfg       Config
 	key       ed25519.PrivateKey // the directory's
-	handler   http.Handler       // the directory
-	directory *http.Server       // while it runs
+	server    *directory.Server
+	liar      *liar        // between the server and all others; nil where it is honest
+	directory *http.Server // while it runs
 	running   sync.WaitGroup
 
 	mu        sync.Mutex
@@ -89,6 +97,9 @@ type Mix struct {
 	Identity ed25519.PrivateKey
 	Key      *sphinx.PrivateKey // a copy of the mix key of the epoch in which it was started, new at each start
 	Epoch    byte               // of that key, mod 256
+
+	rogue       bool
+	attestation ed25519.PrivateKey // the key of its attestor
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -112,17 +123,28 @@ func Start(t testing.TB, cfg Config) *Network {
 		written:   make(map[wire]int),
 	}
 	t.Cleanup(n.close)
+	for i := range cfg.Mixes {
+		n.Mixes = append(n.Mixes, n.newMix(i))
+	}
+	if cfg.Attested {
+		n.Authority = n.newAuthority()
+	}
 	n.ForgetNodes()
 	n.StartDirectory()
 	for i := range cfg.Mixes {
-		_, identity, err := ed25519.GenerateKey(nil)
-		require.NoError(t, err)
-		name := fmt.Sprintf("mix%d", i)
-		n.Mixes = append(n.Mixes, &Mix{Name: name, Address: name + ":4000", Identity: identity})
 		n.start(i)
 	}
 	n.Settle()
 	return n
+}
+
+func (n *Network) newMix(i int) *Mix {
+	_, identity, err := ed25519.GenerateKey(nil)
+	require.NoError(n.t, err)
+	_, attestation, err := ed25519.GenerateKey(nil)
+	require.NoError(n.t, err)
+	name := fmt.Sprintf("mix%d", i)
+	return &Mix{Name: name, Address: name + ":4000", Identity: identity, attestation: attestation}
 }
 
 // close ends everything, and what a test has connected to it.
@@ -162,23 +184,11 @@ func (n *Network) start(i int) {
 	m := n.Mixes[i]
 	raw := make([]byte, sphinx.KeySize)
 	rand.Read(raw)
-	cfg := node.Config{
-		Identity:  m.Identity,
-		Network:   n.Network,
-		Directory: n.Directory(),
-		Listener:  n.listen(m.Address, m.Identity, m.Name),
-		Dial:      n.dialer(m.Name, m.Identity),
-		Handlers:  map[string]node.Handler{"echo": exit.NewEcho(n.Params)},
-		Refresh:   Refresh,
-		Random:    io.MultiReader(bytes.NewReader(raw), rand.Reader), // the current epoch's key is what is drawn first
-	}
-	if n.cfg.Node != nil {
-		n.cfg.Node(i, &cfg)
-	}
-	if cfg.Mix == (mix.Config{}) {
-		cfg.Mix.Interval = BatchDeadline
-	}
+	cfg := n.configuration(i, n.listen(m.Address, m.Identity, m.Name), raw)
 	var err error
+	if n.Authority != nil {
+		cfg.Prover = n.prover(i)
+	}
 	m.Key, err = sphinx.NewPrivateKey(raw)
 	m.Epoch = byte(n.EpochAt(time.Now()))
 	require.NoError(n.t, err)
@@ -197,6 +207,28 @@ func (n *Network) start(i int) {
 	})
 }
 
+// configuration returns that of mix i, which takes the current epoch's key from raw.
+func (n *Network) configuration(i int, at net.Listener, raw []byte) node.Config {
+	m := n.Mixes[i]
+	cfg := node.Config{
+		Identity:  m.Identity,
+		Network:   n.Network,
+		Directory: n.Directory(),
+		Listener:  at,
+		Dial:      n.dialer(m.Name, m.Identity),
+		Handlers:  map[string]node.Handler{"echo": exit.NewEcho(n.Params)},
+		Refresh:   Refresh,
+		Random:    io.MultiReader(bytes.NewReader(raw), rand.Reader), // that key is what is drawn first
+	}
+	if n.cfg.Node != nil {
+		n.cfg.Node(i, &cfg)
+	}
+	if cfg.Mix == (mix.Config{}) {
+		cfg.Mix.Interval = BatchDeadline
+	}
+	return cfg
+}
+
 // Stop ends mix i and returns when its Run has. The directory goes on listing it.
 func (n *Network) Stop(i int) { n.Mixes[i].halt() }
 
@@ -213,7 +245,7 @@ func (m *Mix) Hop() sphinx.Hop {
 	return sphinx.Hop{Address: directory.Route{Node: m.ID(), Epoch: m.Epoch}.Address(), Key: m.Key.Public()}
 }
 
-// Settle waits until each running mix knows all running mixes as they are now.
+// Settle waits until each running mix knows all running mixes as they are now, and all that are no rogues.
 func (n *Network) Settle() {
 	n.t.Helper()
 	for deadline := time.Now().Add(time.Hour); !n.settled(); time.Sleep(Refresh / 10) {
@@ -223,7 +255,7 @@ func (n *Network) Settle() {
 
 func (n *Network) settled() bool {
 	for _, knows := range n.Mixes {
-		if knows.cancel == nil {
+		if knows.cancel == nil || knows.rogue {
 			continue
 		}
 		view := knows.View()
@@ -232,7 +264,7 @@ func (n *Network) settled() bool {
 		}
 		for _, m := range n.Mixes {
 			d, listed := view.Node(m.ID())
-			if m.cancel != nil && (!listed || d.Address != m.Address || !lists(d, m.Key.Public())) {
+			if m.cancel != nil && !m.rogue && (!listed || d.Address != m.Address || !lists(d, m.Key.Public())) {
 				return false
 			}
 		}

@@ -22,18 +22,25 @@ func (n *Network) Directory() *directory.Client {
 		},
 		DisableKeepAlives: true,
 	}
-	return &directory.Client{URLs: []string{"http://" + directoryAddress}, Key: n.key.Public().(ed25519.PublicKey), HTTP: &http.Client{Transport: transport}}
+	c := &directory.Client{URLs: []string{"http://" + directoryAddress}, Key: n.key.Public().(ed25519.PublicKey), HTTP: &http.Client{Transport: transport}}
+	if n.Authority != nil {
+		c.Policy = n.Authority.Key.Public().(ed25519.PublicKey)
+	}
+	return c
 }
 
 // ForgetNodes empties the directory, as a restart does. It must be stopped, and is still after that.
 func (n *Network) ForgetNodes() {
 	n.t.Helper()
 	cfg := directory.ServerConfig{Key: n.key, Network: n.Network}
+	if n.Authority != nil {
+		cfg.Policy, cfg.PolicyKey = n.Authority.sign(n.t), n.Authority.Key.Public().(ed25519.PublicKey)
+	}
 	if n.cfg.Views != nil {
 		n.cfg.Views(&cfg)
 	}
 	var err error
-	n.handler, err = directory.NewServer(cfg)
+	n.server, err = directory.NewServer(cfg)
 	require.NoError(n.t, err)
 }
 
@@ -45,7 +52,7 @@ func (n *Network) StopDirectory() {
 
 // StartDirectory makes the directory reachable again after StopDirectory.
 func (n *Network) StartDirectory() {
-	n.directory = &http.Server{Handler: n.handler}
+	n.directory = &http.Server{Handler: http.HandlerFunc(n.serveDirectory)}
 	server, at := n.directory, n.Listen(directoryAddress)
 	n.running.Go(func() { _ = server.Serve(at) })
 }
