@@ -110,6 +110,9 @@ func (m *Minimum) check(c *Configuration) string {
 		if c.MeanDelay < m.MeanDelay {
 			return fmt.Sprintf("the mean delay is %v, must be %v or more", c.MeanDelay, m.MeanDelay)
 		}
+		if c.MaxDelay < m.MeanDelay { // whatever delays senders draw, packets are held no longer than this
+			return fmt.Sprintf("packets are held for %v at most, must be %v or more", c.MaxDelay, m.MeanDelay)
+		}
 		return ""
 	case Timed:
 	case NoStrategy:

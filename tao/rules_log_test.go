@@ -115,6 +115,7 @@ var logRefusals = []refusal{
 	mixesLess("with a pool that leaves too often", tao.Configuration{Strategy: tao.Pool, Size: 100, Interval: 999 * time.Millisecond, MaxDelay: time.Hour}),
 	mixesLess("that is timed too often", tao.Configuration{Strategy: tao.Timed, Interval: 999 * time.Millisecond}),
 	mixesLess("with too short delays", tao.Configuration{Strategy: tao.Poisson, MeanDelay: 99 * time.Millisecond, MaxDelay: time.Hour}),
+	mixesLess("with delays that are cut short", tao.Configuration{Strategy: tao.Poisson, MeanDelay: time.Hour, MaxDelay: 99 * time.Millisecond}),
 	mixesLess("that does not mix", tao.Configuration{Strategy: tao.NoStrategy, Size: 100, Interval: time.Hour, MeanDelay: time.Hour}),
 	{name: "a second mix key of the same epoch", rule: byKeys, err: tao.ErrKeys, change: logged(also(
 		tao.Event{Kind: tao.KeyMade, Epoch: 42, Digest: digest("one for the police")},
@@ -179,6 +180,6 @@ var acceptedLogs = []struct {
 	}}},
 	{"an interval of the minimum", change{before: func(s *scene) { setUp(s, tao.Configuration{Strategy: tao.Timed, Interval: time.Second}) }}},
 	{"delays of the minimum", change{before: func(s *scene) {
-		setUp(s, tao.Configuration{Strategy: tao.Poisson, MeanDelay: 100 * time.Millisecond, MaxDelay: time.Second})
+		setUp(s, tao.Configuration{Strategy: tao.Poisson, MeanDelay: 100 * time.Millisecond, MaxDelay: 100 * time.Millisecond})
 	}}},
 }
