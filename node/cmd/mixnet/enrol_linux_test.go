@@ -204,8 +204,8 @@ func TestHostileRequestCannotCommandTheTerminal(t *testing.T) {
 	}
 }
 
-// TestRegistersOfAMachine: those that the policy asks for must have its values, and the node's own may have started at another
-// one than zero, which the node's operator is told.
+// TestRegistersOfAMachine: those that the policy asks for must have its values, and the node's own may have started at
+// another one than zero, which the node's operator is told.
 func TestRegistersOfAMachine(t *testing.T) {
 	machine := newComputer(t)
 	machine.extend(t, 7)

@@ -16,8 +16,8 @@ import (
 	"sphinxmix.example/tao"
 )
 
-// draft is a policy as its authority writes it: policy.json. Names and files are for people; nothing else is left out of what
-// is signed.
+// draft is a policy as its authority writes it: policy.json. Names and files are for people; nothing else is left out
+// of what is signed.
 type draft struct {
 	Key            publicKey           `json:"policy_key"` // whose policy this is
 	Attestors      []string            `json:"attestors"`

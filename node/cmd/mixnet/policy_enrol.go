@@ -105,9 +105,9 @@ func (a *authority) enrol(out io.Writer, e *enrolment) error {
 	grant, record, err := tao.Grant(rand.Reader, r, signer, roots, tao.Terms{Roles: roles, Issued: now, Expires: now.Add(lasts)})
 	switch {
 	case errors.Is(err, tao.ErrRoot):
-		return &remedied{clean(err.Error()), fmt.Sprintf("trust who makes such TPMs with 'mixnet policy allow root%s', or this one with 'mixnet policy allow tpm%s'", inFolder(e.dir), inFolder(e.dir))}
+		return &remedied{wrongs(err), fmt.Sprintf("trust who makes such TPMs with 'mixnet policy allow root%s', or this one with 'mixnet policy allow tpm %v%s'", inFolder(e.dir), node.TPM, inFolder(e.dir))}
 	case err != nil:
-		return cleaned{err}
+		return errors.New(wrongs(err))
 	}
 	a.enter(nodeOf(record))
 	name := e.out
@@ -175,8 +175,8 @@ func (a *authority) signer(as string, now time.Time) (ed25519.PrivateKey, error)
 	return key, nil
 }
 
-// admit refuses a node that was enrolled with another machine, and a machine that is another node. With replace, what is left
-// of the one before is revoked instead: all but what the new one has too.
+// admit refuses a node that was enrolled with another machine, and a machine that is another node. With replace, what
+// is left of the one before is revoked instead: all but what the new one has too.
 func (a *authority) admit(node enrolledNode, replace bool, now time.Time) (revoked []mark, err error) {
 	for _, m := range node.marks() {
 		if name, is := a.draft.revokes(m.hash); is {
@@ -250,7 +250,7 @@ func readRequest(name string) (*tao.Request, error) {
 	}
 	r, err := tao.ParseRequest(signed)
 	if err != nil {
-		return nil, &remedied{fmt.Sprintf("%s: %s", name, clean(err.Error())), "let it be made anew, and sent as it is"}
+		return nil, &remedied{fmt.Sprintf("%s: %s", name, wrongs(err)), "let it be made anew, and sent as it is"}
 	}
 	return r, nil
 }
@@ -267,7 +267,7 @@ func printRequest(to io.Writer, r *tao.Request) {
 	if r.Kind == tao.Soft {
 		line("attestor", "soft: a key in a file, which proves nothing of its machine")
 	} else {
-		line("attestor", "a TPM, started %d times, on for %v", r.Clock.Resets, lapse(time.Duration(r.Clock.Time)*time.Millisecond))
+		line("attestor", "a TPM, at start %d of its machine, on for %v", r.Clock.Resets, lapse(time.Duration(r.Clock.Time)*time.Millisecond))
 		if hash, err := tao.EndorsementHash(r.Endorsement.Public); err != nil {
 			line("TPM", "%v", err)
 		} else {

@@ -62,7 +62,8 @@ func resigned(t *testing.T, request []byte) []byte {
 	return append(ed25519.Sign(private, append([]byte("sphinxmix enrolment request v1\x00"), body...)), body...)
 }
 
-// TestEnrolRefusesOtherKinds: what the draft does not accept, roles that were not asked for, and files that are no requests.
+// TestEnrolRefusesOtherKinds: what the draft does not accept, roles that were not asked for, and files that are no
+// requests.
 func TestEnrolRefusesOtherKinds(t *testing.T) {
 	v := newVillage(t)
 	config := v.addNode(t, "soft")
@@ -82,8 +83,8 @@ func TestEnrolRefusesOtherKinds(t *testing.T) {
 	require.Contains(t, v.enrol(t, exit), "to be: mix, exit, until")
 }
 
-// TestNodeTakesItsOwnGrantAlone: no other node's, none for another key, role or kind of machine, none that is over, and none that is
-// older than what it has.
+// TestNodeTakesItsOwnGrantAlone: no other node's, none for another key, role or kind of machine, none that is over, and
+// none that is older than what it has.
 func TestNodeTakesItsOwnGrantAlone(t *testing.T) {
 	v := newVillage(t, "--soft")
 	config, other := v.addNode(t, "soft"), v.addNode(t, "soft")

@@ -124,7 +124,8 @@ func withoutTimes(said string) string {
 	return regexp.MustCompile(`ACCEPTED for \S+|, at \S+`).ReplaceAllString(said, "")
 }
 
-// TestExplainSurvivesHostileFiles: each byte of what a node has signed cut off or changed, and what is no descriptor at all.
+// TestExplainSurvivesHostileFiles: each byte of what a node has signed cut off or changed, and what is no descriptor at
+// all.
 func TestExplainSurvivesHostileFiles(t *testing.T) {
 	v, config, file := saved(t)
 	signed, _ := v.descriptor(t, config, nil)
@@ -149,7 +150,8 @@ func TestExplainSurvivesHostileFiles(t *testing.T) {
 	require.Regexp(t, `(?m)^  ✗ descriptor  malformed descriptor`, out)
 }
 
-// TestExplainNetwork: all nodes or some, by the policy that the directory hands out or by another, and none that is not there.
+// TestExplainNetwork: all nodes or some, by the policy that the directory hands out or by another, and none that is not
+// there.
 func TestExplainNetwork(t *testing.T) {
 	v := newVillage(t, "--soft")
 	good, bad := v.addNode(t, "soft"), v.addNode(t, "soft")

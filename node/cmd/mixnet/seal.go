@@ -164,7 +164,8 @@ func copyKey(file string, key ed25519.PrivateKey) error {
 	return nil
 }
 
-// openSealed returns the key in a file that seal has made, which the TPM opens as long as its registers are as they were.
+// openSealed returns the key in a file that seal has made, which the TPM opens as long as its registers are as they
+// were.
 func openSealed(path string, d *tpm.Device) (ed25519.PrivateKey, error) {
 	blob, err := readBlock(path, sealedBlock)
 	if err != nil {
