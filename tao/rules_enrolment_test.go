@@ -1,6 +1,7 @@
 package tao_test
 
 import (
+	"slices"
 	"time"
 
 	"sphinxmix.example/tao"
@@ -68,6 +69,10 @@ var enrolmentRefusals = []refusal{
 	{
 		name: "evidence of another node", rule: byIdentity, err: tao.ErrIdentity, also: []string{byClaim},
 		change: change{after: func(s *scene) { s.subject.Identity = public(otherNodeKey) }},
+	},
+	{
+		name: "a reader that asks for a node and something behind it", rule: byIdentity, err: tao.ErrIdentity, also: []string{byClaim},
+		change: change{before: func(s *scene) { s.subject.Identity = append(slices.Clone(public(nodeKey)), 0) }},
 	},
 	{
 		name: "a reader that asks for no node", rule: byIdentity, err: tao.ErrIdentity, also: []string{byClaim},

@@ -140,11 +140,23 @@ var logRefusals = []refusal{
 	{name: "a mix key that is published twice", rule: byKeys, err: tao.ErrKeys, change: change{
 		before: func(s *scene) { s.subject.Keys = append(s.subject.Keys, s.subject.Keys[1]) },
 	}},
+	{name: "a mix key of a directory that was not measured", rule: byKeys, err: tao.ErrKeys, change: change{before: func(s *scene) {
+		asDirectory(s)
+		s.subject.Keys = []tao.EpochKey{{Epoch: 50, Key: filled(50)}}
+	}}},
 	{name: "no mix key", rule: byKeys, err: tao.ErrKeys, change: change{before: func(s *scene) { s.subject.Keys = nil }}},
 }
 
 func programOf(s *scene, digest [32]byte) *tao.Allowed {
 	return &s.policy.Programs[slices.IndexFunc(s.policy.Programs, func(a tao.Allowed) bool { return a.Digest == digest })]
+}
+
+// asDirectory makes the node one that lists others, and does not mix.
+func asDirectory(s *scene) {
+	setUp(s, tao.Configuration{})
+	s.subject.Role, s.subject.Keys, s.record.Roles = tao.Directory, nil, tao.RolesOf(tao.Directory)
+	s.policy.Settings[0].Roles, programOf(s, program).Roles = tao.RolesOf(tao.Directory), tao.RolesOf(tao.Directory)
+	s.log = s.log[:theConfiguration+1]
 }
 
 // acceptedLogs are of nodes that have done nothing wrong.
@@ -166,11 +178,10 @@ var acceptedLogs = []struct {
 			s.registers[0].Value = newFirmware
 		}
 	}}},
-	{"a directory, which has no mix keys", change{before: func(s *scene) {
-		setUp(s, tao.Configuration{})
-		s.subject.Role, s.subject.Keys, s.record.Roles = tao.Directory, nil, tao.RolesOf(tao.Directory)
-		s.policy.Settings[0].Roles, programOf(s, program).Roles = tao.RolesOf(tao.Directory), tao.RolesOf(tao.Directory)
-		s.log = s.log[:keyOf41-1]
+	{"a directory, which has no mix keys", change{before: asDirectory}},
+	{"the first epoch of all", change{before: func(s *scene) {
+		s.subject.Keys = []tao.EpochKey{{Epoch: 0, Key: filled(50)}}
+		s.log = append(slices.Clone(s.log[:theConfiguration+1]), tao.Event{Kind: tao.KeyMade, Epoch: 0, Digest: filled(50)})
 	}}},
 	{"a batch of the minimum", change{before: func(s *scene) {
 		setUp(s, tao.Configuration{Strategy: tao.Threshold, Size: 2, Interval: time.Second})
