@@ -10,7 +10,8 @@ import (
 	"sphinxmix.example/node/internal/durable"
 )
 
-// The other blocks in PEM files: what nodes and the authority of a policy send each other, and a key that a TPM has sealed.
+// The other blocks in PEM files: what nodes and the authority of a policy send each other, and a key that a TPM has
+// sealed.
 const (
 	requestBlock = "SPHINXMIX ENROLMENT REQUEST"
 	grantBlock   = "SPHINXMIX ENROLMENT GRANT"
