@@ -58,7 +58,7 @@ func TestChipSaysOtherThings(t *testing.T) {
 			signature, err := k.sign(t, statement)
 			require.NoError(t, err)
 			return tao.Quote{Statement: statement, Signature: signature}
-		}, byOrigin, tao.ErrMagic, afterOrigin},
+		}, byOrigin, tao.ErrMagic, nil},
 		{"TPM2_Quote over another claim", func(k *chipKey) tao.Quote {
 			return k.quote(t, digest("a challenge of somebody else"), bankOf(tpm2.TPMAlgSHA256, 0, 14))
 		}, byClaim, tao.ErrClaim, nil},
@@ -200,10 +200,10 @@ func TestReplayOfAnOlderBoot(t *testing.T) {
 	j.requireAccepted(t)
 	require.Equal(t, m.record.Resets+1, j.verdict.Clock.Resets)
 
-	m.subject.Seen = j.verdict.Clock
+	m.see(j.verdict.Clock)
 	m.judge(t, after).requireAccepted(t)
 	m.judge(t, before).requireRefused(t, byClock, tao.ErrClock)
-	m.subject.Seen = tao.Clock{}
+	m.subject.Seen = nil
 	m.now = j.verdict.Stamped.Add(m.policy.MaxAge)
 	m.judge(t, before).requireRefused(t, byStamp, tao.ErrStale)
 	m.now = m.now.Add(-time.Second)
@@ -236,7 +236,7 @@ func TestClearedChip(t *testing.T) {
 	require.NoError(t, m.tpm.Reboot())
 	again := m.attest(t, m.prover(t))
 	m.judge(t, again).requireAccepted(t)
-	m.subject.Seen = tao.Clock{Resets: before.verdict.Clock.Resets, Time: before.verdict.Clock.Time + 3600_000}
+	m.see(tao.Clock{Resets: before.verdict.Clock.Resets, Time: before.verdict.Clock.Time + 3600_000})
 	m.judge(t, again).requireRefused(t, byClock, tao.ErrClock)
 
 	// A TPM with another endorsement seed is another TPM.

@@ -67,7 +67,8 @@ keys: 2, each measured by the program that runs
 	said = s.explained(t, s.show(t, change{before: func(s *scene) {
 		asDirectory(s)
 		s.policy.Settings[0].Name = ""
-		s.record.Resets, s.subject.Seen = 7, tao.Clock{Resets: 9} // a soft attestor has no clock that it could break
+		s.record.Resets = 7 // a soft attestor has no clock that it could break
+		s.see(tao.Clock{Resets: 9})
 	}}))
 	require.NotContains(t, said, "!")
 	require.Contains(t, said, fmt.Sprintf("configuration: %x: none\n", s.settings.Digest()))

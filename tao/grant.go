@@ -84,8 +84,7 @@ func seal(b *cryptobyte.Builder, rand io.Reader, r *Request, signed []byte) erro
 	if _, err := io.ReadFull(rand, key); err != nil {
 		return err
 	}
-	name := append([]byte{0, 0x0b}, hashOf(r.Key)...)
-	credential, secret, err := tpm2.CreateCredential(rand, to, name, key)
+	credential, secret, err := tpm2.CreateCredential(rand, to, nameOf(r.Key), key)
 	if err != nil {
 		return err
 	}

@@ -191,6 +191,21 @@ func endorsementKey(public []byte) (crypto.PublicKey, error) {
 	return key, nil
 }
 
+// unmarshal reads a TPM structure that takes up the whole of b, and of which there is no other way to write it.
+func unmarshal[T tpm2.Marshallable, P interface {
+	*T
+	tpm2.Unmarshallable
+}](b []byte) (*T, error) {
+	value, err := tpm2.Unmarshal[T, P](b)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(tpm2.Marshal(*value), b) {
+		return nil, fmt.Errorf("it is not written as a TPM writes it")
+	}
+	return value, nil
+}
+
 // isTemplate reports whether a key was made by a template. All of it counts: how a credential is encrypted for a key stands beside
 // the key, where whoever asks to be enrolled could have written that it is not encrypted at all.
 func isTemplate(key, template tpm2.TPMTPublic) bool {

@@ -194,13 +194,17 @@ func (in *inquiry) checkClock() (string, error) {
 	if in.record.Kind == Soft {
 		return "none: the attestor is soft", nil
 	}
+	var seen Clock
+	if in.subject.Seen != nil {
+		seen = in.subject.Seen(in.record.KeyHash())
+	}
 	c := in.said.clock
 	switch {
 	case c.Resets < in.record.Resets:
 		return "", fmt.Errorf("%w: its machine was started %d times, and %d when it was enrolled", ErrCleared, c.Resets, in.record.Resets)
-	case in.subject.Seen != Clock{} && c.before(in.subject.Seen):
+	case seen != Clock{} && c.before(seen):
 		return "", fmt.Errorf("%w: start %d of the machine, after %v; seen was start %d, after %v", ErrClock,
-			c.Resets, time.Duration(c.Time)*time.Millisecond, in.subject.Seen.Resets, time.Duration(in.subject.Seen.Time)*time.Millisecond)
+			c.Resets, time.Duration(c.Time)*time.Millisecond, seen.Resets, time.Duration(seen.Time)*time.Millisecond)
 	}
 	return fmt.Sprintf("start %d of the machine, %v", c.Resets, time.Duration(c.Time)*time.Millisecond), nil
 }

@@ -21,9 +21,20 @@ func claimed(what string, edit func(*tao.Claim)) refusal {
 // seen is a reader that has seen evidence by the same attestation key before.
 func seen(edit func(*tao.Clock)) change {
 	return change{after: func(s *scene) {
-		s.subject.Seen = s.clock
-		edit(&s.subject.Seen)
+		clock := s.clock
+		edit(&clock)
+		s.see(clock)
 	}}
+}
+
+// see has the reader remember that clock of the attestation key.
+func (s *scene) see(clock tao.Clock) {
+	s.subject.Seen = func(key [32]byte) tao.Clock {
+		if key != s.record.KeyHash() {
+			return tao.Clock{}
+		}
+		return clock
+	}
 }
 
 // claimRefusals are about what is claimed, and when.
@@ -126,7 +137,7 @@ var acceptedClocks = []struct {
 	{"a later boot after the power failed, when the clock went back and says so", change{
 		before: func(s *scene) { s.clock.Safe = false },
 		after: func(s *scene) {
-			s.subject.Seen = tao.Clock{Time: s.clock.Time + uint64(time.Hour/time.Millisecond), Resets: s.clock.Resets - 1, Safe: true}
+			s.see(tao.Clock{Time: s.clock.Time + uint64(time.Hour/time.Millisecond), Resets: s.clock.Resets - 1, Safe: true})
 		},
 	}},
 	{"as many boots as when it was enrolled", change{before: func(s *scene) { s.record.Resets = s.clock.Resets }}},

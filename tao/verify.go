@@ -15,8 +15,9 @@ type Subject struct {
 	// Stamped returns when the directory made a stamp, or an error for what is no stamp of this directory.
 	Stamped func(stamp []byte) (time.Time, error)
 
-	// Seen is the Clock of the last evidence by the same attestation key; zero if there was none.
-	Seen Clock
+	// Seen returns the Clock of the last evidence by an attestation key, of which it is given [Record.KeyHash]; zero if there
+	// was none. Nil where nothing was seen.
+	Seen func(key [32]byte) Clock
 }
 
 // Clock is what a TPM knows of time. It is zero for a soft attestor.

@@ -52,39 +52,21 @@ func (j *judgement) stands(by *tao.Policy, now time.Time) bool {
 }
 
 // judge returns what a policy says of a descriptor whose signature holds. It costs one Verify, of which a stamp that is
-// known is no part, and reads a TPM's enrolment record once more.
+// known is no part.
 func (j *judge) judge(d *Descriptor, p *tao.Policy, now time.Time) judgement {
 	if len(d.Evidence) == 0 {
 		return judgement{p, now, nil, fmt.Errorf("%w: there is none", tao.ErrEvidence)}
 	}
 	subject := SubjectOf(d, j.directory)
-	subject.Stamped = j.stamped
-	key, hasClock := clockOf(d.Evidence)
-	if hasClock {
-		subject.Seen = j.shownBy(key)
-	}
+	subject.Stamped, subject.Seen = j.stamped, j.shownBy
 	verdict, err := p.Verify(d.Evidence, subject, now)
 	if err != nil {
 		return judgement{p, now, nil, err}
 	}
-	if hasClock {
-		j.remember(key, shown{verdict.Clock, now})
+	if verdict.Record.Kind != tao.Soft {
+		j.remember(verdict.Record.KeyHash(), shown{verdict.Clock, now})
 	}
 	return judgement{p, now, verdict, nil}
-}
-
-// clockOf returns whose clock evidence shows: the hash of an attestation key. False where there is none, or the
-// evidence is malformed.
-func clockOf(evidence []byte) (key [32]byte, ok bool) {
-	e, err := tao.ParseEvidence(evidence)
-	if err != nil || e.Kind == tao.Soft {
-		return key, false
-	}
-	record, err := tao.ParseRecord(e.Record)
-	if err != nil {
-		return key, false
-	}
-	return record.KeyHash(), true
 }
 
 func (j *judge) shownBy(key [32]byte) tao.Clock {
