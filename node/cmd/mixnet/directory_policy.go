@@ -17,7 +17,8 @@ import (
 type policyFile struct {
 	name string
 	key  ed25519.PublicKey // that signs it
-	read fileState         // what the file was when it was read; whoever reads it has this to itself
+	read fileState         // what the file was when it was read; whoever reads it has this, and what follows, to itself
+	late time.Time         // when it is to be said that the policy expires soon
 }
 
 // fileState changes when a file does.
@@ -43,6 +44,7 @@ func (p *policyFile) load(now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, &remedied{fmt.Sprintf("%s: %s", p.name, plain(err)), again}
 	}
+	p.late = policy.Expires.Add(-policy.Expires.Sub(policy.Issued) / 4)
 	return signed, nil
 }
 
@@ -58,6 +60,9 @@ func (p *policyFile) state() fileState {
 // policyInterval is how often a directory looks whether there is another policy.
 const policyInterval = 3 * time.Second
 
+// policyReminder is how often a directory says that its policy expires soon.
+const policyReminder = 6 * time.Hour
+
 // follow hands each policy that takes the place of the one before to set, until ctx ends. What is wrong with one is logged,
 // and changes nothing.
 func (p *policyFile) follow(ctx context.Context, set func(signed []byte) error, log *slog.Logger) {
@@ -68,6 +73,10 @@ func (p *policyFile) follow(ctx context.Context, set func(signed []byte) error, 
 		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+		if now := time.Now(); !p.late.IsZero() && !now.Before(p.late) {
+			log.Warn("three quarters of the policy's life are over: when it expires, no node is trusted; put one in place that was signed anew", "file", p.name)
+			p.late = now.Add(policyReminder)
 		}
 		if p.state() == p.read {
 			continue

@@ -33,7 +33,7 @@ func TestDirectoryTakesEachNewPolicy(t *testing.T) {
 				p.Programs = []tao.Allowed{{Roles: tao.RolesOf(tao.Mix), Name: strings.Repeat("x", names)}}
 			})
 		}
-		first := policy(1, time.Hour)
+		first := policy(1, 72*time.Hour)
 		writePEM(t, file, policyBlock, first)
 		loaded, err := p.load(time.Now())
 		require.NoError(t, err)
@@ -56,6 +56,13 @@ func TestDirectoryTakesEachNewPolicy(t *testing.T) {
 		}
 		later()
 		require.Empty(t, taken, "it is the one that was loaded")
+
+		time.Sleep(47 * time.Hour)
+		require.NotContains(t, said(), "are over")
+		time.Sleep(time.Hour + policyInterval)
+		require.Equal(t, 1, strings.Count(said(), "three quarters of the policy's life are over"))
+		time.Sleep(policyReminder + policyInterval)
+		require.Equal(t, 2, strings.Count(said(), "three quarters of the policy's life are over"))
 
 		second := policy(2, time.Hour)
 		writePEM(t, file, policyBlock, second)
