@@ -3,6 +3,7 @@ package tao_test
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"math/big"
 	"runtime"
 	"slices"
@@ -17,7 +18,7 @@ import (
 // The targets below put bytes of the fuzzer's behind signatures that hold, so that they reach what takes a TPM's structures apart.
 
 // FuzzStatement has the attestation key sign whatever there is, and wants nothing to be accepted but a quote of the scene: it may be of
-// another time, and made by other firmware.
+// another time, and made by other firmware. What is taken for a quote has to be one for go-tpm, too, written in its one way.
 func FuzzStatement(f *testing.F) {
 	s := newScene(tao.TPM)
 	e := s.evidence(f, change{})
@@ -50,9 +51,14 @@ func FuzzStatement(f *testing.F) {
 			require.ErrorIs(t, findings[0].Err, tao.ErrEvidence)
 			return
 		}
-		attest, err := tpm2.Unmarshal[tpm2.TPMSAttest](statement)
-		require.NoError(t, err)
-		require.Equal(t, statement, tpm2.Marshal(*attest), "there are two ways to write what it says")
+		if origin := findings[slices.Index(ruleNames, byOrigin)].Err; !errors.Is(origin, tao.ErrType) && !errors.Is(origin, tao.ErrMagic) {
+			attest, err := tpm2.Unmarshal[tpm2.TPMSAttest](statement)
+			require.NoError(t, err)
+			require.Equal(t, statement, tpm2.Marshal(*attest))
+			_, err = attest.Attested.Quote()
+			require.NoError(t, err)
+			require.Equal(t, origin == nil, bytes.Equal(attest.QualifiedSigner.Buffer, qualifiedName(tpm2.TPMRHEndorsement, s.record.Key)))
+		}
 		if _, err := policy.Verify(b, &s.subject, s.now); err == nil {
 			require.Equal(t, withoutTime(honest), withoutTime(statement))
 		}
@@ -70,7 +76,8 @@ func withoutTime(quote []byte) []byte {
 	return b
 }
 
-// FuzzAttestationKey enrols whatever there is as an attestation key, and wants none to be believed but the one that signs.
+// FuzzAttestationKey enrols whatever there is as an attestation key, and wants none to be believed but the one that signs. What is taken
+// for one has to be one for go-tpm, too.
 func FuzzAttestationKey(f *testing.F) {
 	s := newScene(tao.TPM)
 	honest := s.key.bytes()
@@ -106,8 +113,17 @@ func FuzzAttestationKey(f *testing.F) {
 			require.ErrorIs(t, checked, tao.ErrKey)
 			return
 		}
-		i := slices.Index(ruleNames, byAttestationKey)
-		require.Equal(t, checked, findings[i].Err)
+		require.Equal(t, checked, findings[slices.Index(ruleNames, byAttestationKey)].Err)
+		if checked == nil {
+			area, err := tpm2.Unmarshal[tpm2.TPMTPublic](key)
+			require.NoError(t, err)
+			require.Equal(t, key, tpm2.Marshal(*area))
+			a := area.ObjectAttributes
+			require.Equal(t, []bool{true, true, true, true, true, false},
+				[]bool{a.FixedTPM, a.FixedParent, a.SensitiveDataOrigin, a.Restricted, a.SignEncrypt, a.Decrypt})
+			require.Equal(t, tpm2.TPMAlgSHA256, area.NameAlg)
+			require.Equal(t, tpm2.TPMECCNistP256, parametersOf(area).CurveID)
+		}
 		if _, err := policy.Verify(b, &s.subject, s.now); err == nil {
 			require.Equal(t, honest, key)
 		}
