@@ -108,26 +108,56 @@ func (c *Client) fetch(ctx context.Context, s server) (*fetched, error) {
 	if before != nil {
 		header.Set("If-None-Match", entityTag(before.hash))
 	}
+	signed, err := s.view(ctx, header)
+	if signed == nil {
+		return before, err
+	}
+	view, nodes, err := openView(signed, c.Key)
+	if err != nil {
+		return nil, s.distrust(err)
+	}
+	return &fetched{view, nodes, sha256.Sum256(signed)}, nil
+}
+
+// view returns the view that the server has, as it is signed; nil where that is the one which header says is known.
+func (s *server) view(ctx context.Context, header http.Header) ([]byte, error) {
 	answer, err := s.ask(ctx, http.MethodGet, viewPath, header, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer answer.close()
 	switch {
-	case answer.StatusCode == http.StatusNotModified && before != nil:
-		return before, nil
+	case answer.StatusCode == http.StatusNotModified && len(header) > 0:
+		return nil, nil
 	case answer.StatusCode == http.StatusOK:
-		signed, err := answer.read(MaxViewSize + 1)
-		if err != nil {
-			return nil, err
-		}
-		view, nodes, err := openView(signed, c.Key)
-		if err != nil {
-			return nil, s.distrust(err)
-		}
-		return &fetched{view, nodes, sha256.Sum256(signed)}, nil
+		return answer.read(MaxViewSize + 1)
 	}
 	return nil, answer.refusal("to show its view")
+}
+
+// Inspect returns what a server's view has for those who judge for themselves: the network's policy, empty where it has none, and
+// the descriptor of each node that is listed, expired ones too, both as they were signed and neither checked any further. Errors
+// are like those of Fetch.
+func (c *Client) Inspect(ctx context.Context) (policy []byte, descriptors [][]byte, err error) {
+	err = c.each(ctx, func(s server) error {
+		signed, err := s.view(ctx, make(http.Header))
+		if err != nil {
+			return err
+		}
+		view, nodes, err := openView(signed, c.Key)
+		if err == nil {
+			_, err = view.At(c.now())
+		}
+		if err == nil {
+			descriptors, err = splitNodes(nodes)
+		}
+		if err != nil {
+			return s.distrust(err)
+		}
+		policy = view.SignedPolicy
+		return nil
+	})
+	return policy, descriptors, err
 }
 
 // accept makes got the last view, if it is newer, and returns the last as it is good now.

@@ -1,18 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
-
-	"golang.org/x/crypto/cryptobyte"
 
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/internal/durable"
@@ -153,68 +146,4 @@ func readDescriptor(file string) (*listedNode, error) {
 		return nil, &remedied{file + " is no descriptor", "name a file that 'mixnet policy explain --save' has made"}
 	}
 	return newListedNode("in "+file, saved.Signed), nil
-}
-
-// fetchListed returns the view of a directory, and all nodes that it lists, judged by nobody.
-func fetchListed(ctx context.Context, from *directory.Client) (*directory.View, []*listedNode, error) {
-	heard := &listener{to: &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 16 << 10}}
-	client := &directory.Client{URLs: from.URLs, Key: from.Key, HTTP: &http.Client{
-		Transport:     heard,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-	view, err := client.Fetch(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	listed, err := heard.nodes(view)
-	return view, listed, err
-}
-
-// listener is a transport that keeps what servers answer, as a view does not tell which bytes of it a node has signed.
-type listener struct {
-	to http.RoundTripper
-
-	mu      sync.Mutex
-	answers []*bytes.Buffer // guarded by mu
-}
-
-func (l *listener) RoundTrip(request *http.Request) (*http.Response, error) {
-	answer, err := l.to.RoundTrip(request)
-	if err != nil {
-		return nil, err
-	}
-	said := new(bytes.Buffer)
-	l.mu.Lock()
-	l.answers = append(l.answers, said)
-	l.mu.Unlock()
-	answer.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.TeeReader(answer.Body, said), answer.Body}
-	return answer, nil
-}
-
-// nodes returns those of a view that was in one of the answers: see package directory on how it is written.
-func (l *listener) nodes(view *directory.View) ([]*listedNode, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, answer := range l.answers {
-		rest, is := bytes.CutPrefix(answer.Bytes(), view.Stamp)
-		if !is {
-			continue
-		}
-		var (
-			s                     = cryptobyte.String(rest)
-			policy, nodes, signed cryptobyte.String
-			listed                []*listedNode
-		)
-		if !s.ReadUint16LengthPrefixed(&policy) || !s.ReadUint24LengthPrefixed(&nodes) {
-			break
-		}
-		for !nodes.Empty() && nodes.ReadUint16LengthPrefixed(&signed) {
-			listed = append(listed, newListedNode("in the view", bytes.Clone(signed)))
-		}
-		return listed, nil
-	}
-	return nil, fmt.Errorf("the directory's view cannot be taken apart")
 }

@@ -109,15 +109,19 @@ func (e *explanation) gather(ctx context.Context, ids []directory.NodeID, files 
 		return nil, nil, fmt.Errorf("nothing says by whose policy the network %s is to be judged: give the policy's public key with --policy-key, and with --directory, the directory's", where)
 	}
 	j := &judge{directory: client.Key, now: time.Now()}
-	view, listed, err := fetchListed(ctx, client)
+	signed, descriptors, err := client.Inspect(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
+	var listed []*listedNode
+	for _, d := range descriptors {
+		listed = append(listed, newListedNode("in the view", d))
+	}
 	if e.policy != "" {
 		j.policy, err = readPolicy(e.policy, client.Policy)
-	} else if len(view.SignedPolicy) == 0 {
+	} else if len(signed) == 0 {
 		err = fmt.Errorf("the network %s has no policy: its directory.toml names one in [policy]; or judge by one of yours, with --policy", where)
-	} else if j.policy, err = tao.ParsePolicy(view.SignedPolicy, client.Policy); err != nil {
+	} else if j.policy, err = tao.ParsePolicy(signed, client.Policy); err != nil {
 		err = &remedied{fmt.Sprintf("the directory's policy: %s", clean(plain(err))), "is --policy-key the right one?"}
 	}
 	if err != nil {
