@@ -71,17 +71,18 @@ type Register struct {
 	Value [32]byte
 }
 
-const lastRegister = 23
+// LastRegister is the last of the registers that every TPM has.
+const LastRegister = 23
 
 // DefaultRegister is the register that events are measured into unless another one is configured. Nothing but a restart of
 // the machine resets it.
 const DefaultRegister = 14
 
-// CheckLogRegister says what keeps a register from being the one that events are measured into: those from 16 on can be
-// reset without a restart.
+// CheckLogRegister says what keeps a register from being the one that events are measured into: 0 is the firmware's, and those
+// from 16 on can be reset without a restart.
 func CheckLogRegister(register uint8) error {
-	if register > 15 {
-		return fmt.Errorf("tao: register %d can be reset: give one from 0 to 15", register)
+	if register < 1 || register > 15 {
+		return fmt.Errorf("tao: register %d is not for measuring programs into: give one from 1 to 15", register)
 	}
 	return nil
 }
@@ -93,7 +94,7 @@ type soft struct {
 	key ed25519.PrivateKey
 
 	mu        sync.Mutex
-	registers [lastRegister + 1][32]byte // guarded by mu
+	registers [LastRegister + 1][32]byte // guarded by mu
 }
 
 // NewSoft returns an attestor that signs with key, and whose registers are zero. Its evidence is marked soft, and refused
@@ -109,7 +110,7 @@ func (s *soft) Key() []byte { return s.key.Public().(ed25519.PublicKey) }
 var errRegister = errors.New("tao: there is no such register")
 
 func (s *soft) Extend(register uint8, digest [32]byte) error {
-	if register > lastRegister {
+	if register > LastRegister {
 		return errRegister
 	}
 	s.mu.Lock()
@@ -119,7 +120,7 @@ func (s *soft) Extend(register uint8, digest [32]byte) error {
 }
 
 func (s *soft) Read(register uint8) ([32]byte, error) {
-	if register > lastRegister {
+	if register > LastRegister {
 		return [32]byte{}, errRegister
 	}
 	s.mu.Lock()

@@ -57,7 +57,7 @@ func CheckAttestationKey(public []byte) error {
 	return err
 }
 
-// parseTPMKey reads a TPMT_PUBLIC (part 2, 12.2.4). The error wraps ErrRecord.
+// parseTPMKey reads a TPMT_PUBLIC (part 2, 12.2.4).
 func parseTPMKey(public []byte) (*tpmKey, error) {
 	var (
 		k                = &tpmKey{bytes: public}
@@ -70,7 +70,7 @@ func parseTPMKey(public []byte) (*tpmKey, error) {
 		x, y             cryptobyte.String
 	)
 	if !s.ReadUint16(&kind) || !s.ReadUint16(&name) || !s.ReadUint32(&k.attributes) || !s.ReadUint16LengthPrefixed(&policy) {
-		return nil, fmt.Errorf("%w: its attestation key is not one of a TPM", ErrRecord)
+		return nil, errors.New("the attestation key is not one of a TPM")
 	}
 	if kind != algECC || name != algSHA256 {
 		return k, nil
@@ -81,7 +81,7 @@ func parseTPMKey(public []byte) (*tpmKey, error) {
 		return k, nil
 	}
 	if !s.Empty() {
-		return nil, fmt.Errorf("%w: something stands behind its attestation key", ErrRecord)
+		return nil, errors.New("something stands behind the attestation key")
 	}
 	var point [65]byte
 	point[0] = 4 // uncompressed
@@ -178,17 +178,17 @@ func copyHash(to *[32]byte, from []byte) {
 func readSelection(s *cryptobyte.String) ([]byte, bool) {
 	start := *s
 	var banks uint32
-	if !s.ReadUint32(&banks) {
+	if !s.ReadUint32(&banks) || banks > 16 {
 		return nil, false
 	}
-	for range min(banks, 256) { // each has a number of its own
+	for range banks {
 		var bank uint16
 		var registers cryptobyte.String
 		if !s.ReadUint16(&bank) || !s.ReadUint8LengthPrefixed(&registers) {
 			return nil, false
 		}
 	}
-	return start[:len(start)-len(*s)], banks <= 256
+	return start[:len(start)-len(*s)], true
 }
 
 // qualifiedName returns the name that ties the key to the endorsement hierarchy, of which it is a primary key (part 1,

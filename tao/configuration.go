@@ -99,12 +99,15 @@ type Minimum struct {
 	MeanDelay time.Duration // poisson
 }
 
-// check says what is less than the minimum, or nothing.
-func (m *Minimum) check(c *Configuration) string {
+// Check says what of a configuration is less than the minimum; nothing where it keeps it.
+func (m *Minimum) Check(c *Configuration) string {
 	switch c.Strategy {
 	case Threshold, Pool:
 		if c.Size < m.Size {
 			return fmt.Sprintf("packets leave that come from %d senders, must be %d or more", c.Size, m.Size)
+		}
+		if c.Strategy == Pool && c.MaxDelay < 2*c.Interval {
+			return fmt.Sprintf("nothing stays in a pool every %v that holds packets for %v at most", c.Interval, c.MaxDelay)
 		}
 	case Poisson:
 		if c.MeanDelay < m.MeanDelay {

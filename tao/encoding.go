@@ -21,7 +21,13 @@ func verify(key ed25519.PublicKey, context string, signed []byte) bool {
 	return !lowOrder(key) && ed25519.Verify(key, slices.Concat([]byte(context), body), signature)
 }
 
-// lowOrder reports whether anybody can sign for a key: those of low order hold for every message, or for one in eight.
+// UsableKey reports whether a key has its 32 bytes, and is not of low order: with such a key some signatures hold for every message,
+// or for one in eight, and anybody can make them.
+func UsableKey(key ed25519.PublicKey) bool {
+	return len(key) == ed25519.PublicKeySize && !lowOrder(key)
+}
+
+// lowOrder reports whether a key of 32 bytes is of low order.
 func lowOrder(key ed25519.PublicKey) bool {
 	unsigned := bytes.Clone(key)
 	unsigned[len(unsigned)-1] &= 0x7f // without the sign of x

@@ -61,7 +61,7 @@ func ParseLog(b []byte) (EventLog, error) {
 	return log, err
 }
 
-// parseEvents returns the whole events of b, and what is left.
+// parseEvents returns the events that b begins with, and what stands behind them. The error says why that is no event.
 func parseEvents(b []byte) (log EventLog, rest []byte, err error) {
 	for len(b) > 0 {
 		e := Event{Kind: EventKind(b[0])}

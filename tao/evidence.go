@@ -20,7 +20,7 @@ type Evidence struct {
 	Kind          Kind // of the attestor, that of the record
 }
 
-// The limits of Evidence, in bytes. MaxEvidenceSize leaves room for some 350 epoch keys between two starts of a machine.
+// The limits of Evidence, in bytes. MaxEvidenceSize leaves room for some 300 epoch keys between two starts of a machine.
 const (
 	MaxEvidenceSize = 16 << 10
 	MaxStampSize    = 256
@@ -33,7 +33,7 @@ const evidenceVersion = 1
 
 // Encode returns the evidence as ParseEvidence reads it:
 //
-//	version(1) = 1 ‖ kind(1) ‖ [2] record ‖ configuration(57) ‖ [2] stamp ‖ log register(1) ‖ [2] log ‖
+//	version(1) = 1 ‖ kind(1) ‖ [2] record ‖ configuration(58) ‖ [2] stamp ‖ log register(1) ‖ [2] log ‖
 //	[2] registers ‖ [2] statement ‖ [2] signature
 //
 // where [2] stands before what has a length of two bytes, a register is index(1) ‖ value(32), numbers are big-endian, and

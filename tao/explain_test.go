@@ -60,7 +60,7 @@ keys: 2, each measured by the program that runs
 	require.Contains(t, said, "quote's origin: a program, which can say anything\n")
 	require.Contains(t, said, "clock: none: the attestor is soft\n")
 	require.Contains(t, said, "platform: the policy asks for no register of the platform\n")
-	require.Contains(t, said, "configuration! tao: the policy does not know the configuration: ")
+	require.Contains(t, said, "configuration! the policy does not know the configuration: ")
 	require.Contains(t, said, "2s; keys on disk")
 
 	s = newScene(tao.Soft)

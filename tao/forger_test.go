@@ -20,6 +20,7 @@ import (
 type forger struct {
 	key    *ecdsa.PrivateKey
 	public tpm2.TPMTPublic
+	edit   func([]byte) []byte // of the public area as it is written; nil to leave it
 }
 
 func newForger(n byte) *forger {
@@ -27,7 +28,7 @@ func newForger(n byte) *forger {
 	if err != nil {
 		panic(err)
 	}
-	return &forger{key, tpm2.TPMTPublic{
+	return &forger{key: key, public: tpm2.TPMTPublic{
 		Type:    tpm2.TPMAlgECC,
 		NameAlg: tpm2.TPMAlgSHA256,
 		ObjectAttributes: tpm2.TPMAObject{
@@ -51,7 +52,13 @@ func ecdsaWith(hash tpm2.TPMAlgID) tpm2.TPMTECCScheme {
 	}
 }
 
-func (f *forger) bytes() []byte { return tpm2.Marshal(f.public) }
+func (f *forger) bytes() []byte {
+	b := tpm2.Marshal(f.public)
+	if f.edit != nil {
+		b = f.edit(b)
+	}
+	return b
+}
 
 // qualifiedName returns the name of a primary key of a hierarchy with that public area.
 func qualifiedName(hierarchy tpm2.TPMHandle, public []byte) []byte {

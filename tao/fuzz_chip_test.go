@@ -46,7 +46,7 @@ func FuzzStatement(f *testing.F) {
 		e.Quote = tao.Quote{Statement: statement, Signature: s.key.sign(statement)}
 		b, err := e.Encode()
 		require.NoError(t, err)
-		findings := policy.Explain(b, &s.subject, s.now)
+		findings, _ := policy.Explain(b, &s.subject, s.now)
 		if len(findings) == 1 {
 			require.ErrorIs(t, findings[0].Err, tao.ErrEvidence)
 			return
@@ -107,7 +107,7 @@ func FuzzAttestationKey(f *testing.F) {
 		e.Record = signed
 		b, err := e.Encode()
 		require.NoError(t, err)
-		findings := policy.Explain(b, &s.subject, s.now)
+		findings, _ := policy.Explain(b, &s.subject, s.now)
 		if len(findings) == 1 {
 			require.ErrorIs(t, findings[0].Err, tao.ErrRecord)
 			require.ErrorIs(t, checked, tao.ErrKey)

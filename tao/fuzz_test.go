@@ -33,7 +33,7 @@ func FuzzParseEvidence(f *testing.F) {
 	policy := asSigned(f, s.policy)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := tao.ParseEvidence(b)
-		findings := policy.Explain(b, &s.subject, s.now)
+		findings, _ := policy.Explain(b, &s.subject, s.now)
 		if err != nil {
 			require.ErrorIs(t, err, tao.ErrEvidence)
 			require.Len(t, findings, 1)

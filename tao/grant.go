@@ -195,6 +195,18 @@ func (ro *Roots) vouch(hash [32]byte, e Endorsement, now time.Time) ([32]byte, e
 	case err != nil:
 		return refuse(err.Error())
 	}
-	root := chains[0][len(chains[0])-1]
-	return sha256.Sum256(root.Raw), nil
+	for _, chain := range chains {
+		between := chain[1 : len(chain)-1]
+		if !slices.ContainsFunc(between, func(c *x509.Certificate) bool { return !certifiesTPMs(c) }) {
+			return sha256.Sum256(chain[len(chain)-1].Raw), nil
+		}
+	}
+	return refuse("an authority between its certificate and a root may not certify endorsement keys")
+}
+
+// certifiesTPMs reports whether an authority below a root may certify endorsement keys: it may where nothing limits what it
+// certifies.
+func certifiesTPMs(c *x509.Certificate) bool {
+	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny) ||
+		slices.ContainsFunc(c.UnknownExtKeyUsage, oidEndorsement.Equal)
 }

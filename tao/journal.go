@@ -17,52 +17,66 @@ type journal struct {
 	path     string // empty where nothing is kept
 	register uint8
 	attestor Attestor
+	known    bool // the log of this start of the machine, or of one before
 	start    [32]byte
 	events   EventLog
+	last     *Event // written down, and perhaps measured; nil where all were
 }
 
 // openJournal returns the log of the register. It begins a new one where the machine was started anew.
 func openJournal(path string, register uint8, a Attestor) (*journal, error) {
 	j := &journal{path: path, register: register, attestor: a}
-	value, err := a.Read(register)
-	if err != nil {
+	if err := j.load(); err != nil {
 		return nil, err
 	}
-	known, err := j.load()
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case known && j.events.Replay(j.start) == value:
-	case known && len(j.events) > 0 && j.events[:len(j.events)-1].Replay(j.start) == value:
-		j.events = j.events[:len(j.events)-1] // written, and then not measured
-	case !known || value == j.start || value == [32]byte{}:
-		j.start, j.events = value, nil
-	default:
-		return nil, fmt.Errorf("tao: register %d has been extended by something that %s does not know: start the machine anew, or if that was done, remove the file",
-			register, path)
-	}
-	return j, j.rewrite() // without what a crash may have left behind the last event
+	return j, j.sync()
 }
 
-// load reads the file, and reports whether there is one. What a crash has left of an event that was being written is left
-// out.
-func (j *journal) load() (bool, error) {
+// load reads the file, if there is one. What a crash has left where an event was being written, a part of it or zeros, is left
+// out: if more is missing, the register shows it.
+func (j *journal) load() error {
 	if j.path == "" {
-		return false, nil
+		return nil
 	}
 	b, err := os.ReadFile(j.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && len(b) < 32:
-		return false, nil
+		return nil
 	case err != nil:
-		return false, err
+		return err
 	}
-	j.start = [32]byte(b)
-	if j.events, _, err = parseEvents(b[32:]); err != nil {
-		return false, fmt.Errorf("tao: %s: %w: if the machine was started anew, remove the file", j.path, err)
+	j.known, j.start = true, [32]byte(b)
+	j.events, _, _ = parseEvents(b[32:])
+	if n := len(j.events); n > 0 {
+		j.events, j.last = j.events[:n-1], &j.events[n-1]
 	}
-	return true, nil
+	return nil
+}
+
+// sync brings the log, and its file, in step with the register.
+func (j *journal) sync() error {
+	value, err := j.attestor.Read(j.register)
+	if err != nil {
+		return err
+	}
+	before := j.events.Replay(j.start)
+	switch {
+	case j.known && j.last != nil && Extend(before, j.last.Measure()) == value:
+		j.events = append(j.events, *j.last)
+	case j.known && before == value:
+	case !j.known || value == j.start || value == [32]byte{}:
+		j.known, j.start, j.events = true, value, nil
+	default:
+		return j.foreign()
+	}
+	j.last = nil
+	return j.rewrite()
+}
+
+// foreign is the error of a register that this log does not explain.
+func (j *journal) foreign() error {
+	return fmt.Errorf("tao: register %d has been extended by something that is not in the log %s: if something else measures into it, give another register and start the machine anew; if the machine was just started, remove the log",
+		j.register, j.path)
 }
 
 // rewrite makes the file be what the journal is.
@@ -70,8 +84,11 @@ func (j *journal) rewrite() error {
 	if j.path == "" {
 		return nil
 	}
-	next := j.path + ".new"
-	if err := writeSynced(next, os.O_CREATE|os.O_TRUNC, append(j.start[:], j.events.Encode()...)); err != nil {
+	next := j.path + ".partial"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeSynced(next, os.O_CREATE|os.O_EXCL, append(j.start[:], j.events.Encode()...)); err != nil {
 		return err
 	}
 	if err := os.Rename(next, j.path); err != nil {
@@ -85,12 +102,12 @@ func (j *journal) rewrite() error {
 	return folder.Sync()
 }
 
-// measure writes an event down and extends the register with it. Where it fails the journal must not be used any more: it
-// may be one event ahead of the register.
+// measure writes an event down and extends the register with it. Where it fails, sync tells how far it came.
 func (j *journal) measure(e Event) error {
 	if len(j.events.Encode())+len(e.append(nil)) > maxLogSize {
 		return ErrLogFull
 	}
+	j.last = &e
 	if j.path != "" {
 		if err := writeSynced(j.path, os.O_APPEND, e.append(nil)); err != nil {
 			return err
@@ -99,7 +116,7 @@ func (j *journal) measure(e Event) error {
 	if err := j.attestor.Extend(j.register, e.Measure()); err != nil {
 		return err
 	}
-	j.events = append(j.events, e)
+	j.events, j.last = append(j.events, e), nil
 	return nil
 }
 

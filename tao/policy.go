@@ -13,8 +13,8 @@ import (
 
 // Policy says which nodes are to be trusted. What it does not name is refused.
 type Policy struct {
-	Version uint64 // higher in each policy than in all that were signed before
-	Issued  time.Time
+	Version uint64    // higher in each policy than in all that were signed before
+	Issued  time.Time // for people: clocks differ
 	Expires time.Time // from when on nobody is trusted by it
 
 	Attestors   []Kind     // that are accepted
@@ -32,8 +32,8 @@ type Policy struct {
 	Minimum Minimum       // of mixes
 	MaxAge  time.Duration // how old a stamp may be: after that a node must have quoted again
 
-	// Revoked are nodes ([IdentityHash]), attestation keys ([Record.KeyHash]), TPMs ([EndorsementHash]), and programs that
-	// are refused whatever else is said of them.
+	// Revoked are nodes ([IdentityHash]), attestation keys ([Record.KeyHash]), TPMs ([EndorsementHash]), enrolments
+	// ([Record.Hash]), and programs that are refused whatever else is said of them.
 	Revoked [][32]byte
 
 	// Key is what ParsePolicy found it signed by. It is no part of what is signed.
@@ -179,7 +179,7 @@ func (p *Policy) check() error {
 	case !validTime(p.Issued) || !validTime(p.Expires) || p.Expires.Unix() <= p.Issued.Unix():
 		return refuse("it must expire after it was issued, between the years 1970 and 9999")
 	case CheckLogRegister(p.LogRegister) != nil:
-		return refuse("the log's register is %d, must be 0 to 15", p.LogRegister)
+		return refuse("the log's register is %d, must be 1 to 15", p.LogRegister)
 	case p.Minimum.Size < 2:
 		return refuse("mixes may let packets go that come from %d senders, must be 2 or more", p.Minimum.Size)
 	case p.MaxAge < time.Second || p.MaxAge > maxAgeLimit || p.MaxAge%time.Second != 0:
@@ -209,14 +209,22 @@ func (p *Policy) check() error {
 		if !a.Roles.valid() {
 			return refuse("%x is allowed for no role", a.Digest)
 		}
-		if len(a.Name) > MaxNameSize || strings.ContainsFunc(a.Name, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return refuse("the name of %x is longer than %d bytes, or has characters other than visible ASCII", a.Digest, MaxNameSize)
+		if err := CheckName(a.Name); err != nil {
+			return refuse("the name of %x %w", a.Digest, err)
 		}
 	}
 	for _, r := range p.Registers {
-		if r.Index > lastRegister || len(r.Values) == 0 || !ascending(r.Values, compareHashes) {
-			return refuse("register %d must be 0 to %d, with one value or more, none of them twice", r.Index, lastRegister)
+		if r.Index > LastRegister || len(r.Values) == 0 || !ascending(r.Values, compareHashes) {
+			return refuse("register %d must be 0 to %d, with one value or more, none of them twice", r.Index, LastRegister)
 		}
+	}
+	return nil
+}
+
+// CheckName says what is wrong with a name for people in a policy, as a part of a sentence about it.
+func CheckName(name string) error {
+	if len(name) > MaxNameSize || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Errorf("is longer than %d bytes, or has characters other than visible ASCII", MaxNameSize)
 	}
 	return nil
 }

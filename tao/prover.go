@@ -29,7 +29,8 @@ type Prover struct {
 	record *Record
 
 	mu  sync.Mutex
-	log *journal // guarded by mu; nil after it has failed
+	log *journal // guarded by mu
+	off bool     // the log may not be in step with its register; guarded by mu
 }
 
 // Statement is what a node says of itself in evidence.
@@ -60,23 +61,37 @@ func NewProver(cfg ProverConfig) (*Prover, error) {
 		return nil, fmt.Errorf("%w: it is for another attestation key than this machine has: enrol the node again", ErrRecord)
 	}
 	p := &Prover{cfg: cfg, record: record}
-	return p, p.begin()
+	if p.log, err = openJournal(cfg.LogFile, cfg.Register, cfg.Attestor); err != nil {
+		return nil, err
+	}
+	// A program that fails to start, again and again, must not fill the log.
+	if started := p.started(); !slices.Equal(p.log.events.running(), EventLog{started}) {
+		if err := p.log.measure(started); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
-// begin opens the log and measures the program, unless all that has happened since it was last measured is nothing: a program that
-// fails to start, again and again, must not fill the log.
-func (p *Prover) begin() error {
-	log, err := openJournal(p.cfg.LogFile, p.cfg.Register, p.cfg.Attestor)
-	if err != nil {
-		return err
+func (p *Prover) started() Event { return Event{Kind: ProgramStarted, Digest: p.cfg.Program} }
+
+// measure measures those events that the program which runs has not.
+func (p *Prover) measure(events ...Event) (err error) {
+	if p.off {
+		if err := p.log.sync(); err != nil {
+			return err
+		}
+		p.off = false
 	}
-	started := Event{Kind: ProgramStarted, Digest: p.cfg.Program}
-	if !slices.Equal(log.events.running(), EventLog{started}) {
-		if err := log.measure(started); err != nil {
+	for _, e := range append([]Event{p.started()}, events...) { // the first is missing where the machine was started anew meanwhile
+		if slices.Contains(p.log.events.running(), e) {
+			continue
+		}
+		if err := p.log.measure(e); err != nil {
+			p.off = !errors.Is(err, ErrLogFull)
 			return err
 		}
 	}
-	p.log = log
 	return nil
 }
 
@@ -90,9 +105,6 @@ func (p *Prover) Record() *Record { return p.record }
 func (p *Prover) Room() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.log == nil {
-		return 0
-	}
 	return float64(len(p.log.events.Encode())) / maxLogSize
 }
 
@@ -114,25 +126,12 @@ func (p *Prover) Attest(s Statement, policy *Policy) ([]byte, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.log == nil {
-		if err := p.begin(); err != nil {
-			return nil, err
-		}
-	}
 	events := []Event{{Kind: Configured, Digest: s.Configuration.Digest()}}
 	for _, k := range s.Keys {
 		events = append(events, Event{KeyMade, k.Epoch, k.Key})
 	}
-	for _, e := range events {
-		if slices.Contains(p.log.events.running(), e) {
-			continue
-		}
-		if err := p.log.measure(e); err != nil {
-			if !errors.Is(err, ErrLogFull) {
-				p.log = nil // to be brought in step with the register again
-			}
-			return nil, err
-		}
+	if err := p.measure(events...); err != nil {
+		return nil, err
 	}
 	claim := Claim{s.Identity, s.Role, s.Keys, s.Configuration.Digest(), StampDigest(s.Stamp)}
 	e := &Evidence{
@@ -146,6 +145,12 @@ func (p *Prover) Attest(s Statement, policy *Policy) ([]byte, error) {
 	var err error
 	if e.Quote, e.Registers, err = quote(p.cfg.Attestor, claim.Digest(), policy.Quoted(p.record.Kind)); err != nil {
 		return nil, err
+	}
+	for _, r := range e.Registers {
+		if r.Index == p.cfg.Register && r.Value != p.log.events.Replay(p.log.start) {
+			p.off = true
+			return nil, p.log.foreign()
+		}
 	}
 	return e.Encode()
 }

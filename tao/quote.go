@@ -3,6 +3,7 @@ package tao
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 )
 
@@ -27,11 +28,11 @@ type attestationKey interface {
 	read(statement []byte) (*said, error)
 }
 
-// parseKey returns the attestation key of an attestor of that kind. The error wraps ErrRecord.
+// parseKey returns the attestation key of an attestor of that kind.
 func parseKey(kind Kind, key []byte) (attestationKey, error) {
 	if kind == Soft {
 		if len(key) != ed25519.PublicKeySize || lowOrder(key) {
-			return nil, fmt.Errorf("%w: its attestation key is no Ed25519 key", ErrRecord)
+			return nil, errors.New("the attestation key is no Ed25519 key")
 		}
 		return softKey(key), nil
 	}
@@ -67,7 +68,7 @@ func (k softKey) read(statement []byte) (*said, error) {
 func selectionOf(registers []uint8) []byte {
 	b := []byte{0, 0, 0, 1, 0, 0x0b, 3, 0, 0, 0}
 	for _, r := range registers {
-		if r <= lastRegister {
+		if r <= LastRegister {
 			b[7+r/8] |= 1 << (r % 8)
 		}
 	}

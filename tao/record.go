@@ -116,5 +116,8 @@ func decodeRecord(body []byte) (*Record, error) {
 // the algorithm.
 func (r *Record) KeyHash() [32]byte { return sha256.Sum256(r.Key) }
 
+// Hash stands for the record itself in revocations: the SHA-256 of all of it but the signature.
+func (r *Record) Hash() [32]byte { return sha256.Sum256(r.encode()) }
+
 // IdentityHash stands for a node in revocations.
 func IdentityHash(identity ed25519.PublicKey) [32]byte { return sha256.Sum256(identity) }

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
@@ -34,8 +35,8 @@ type Endorsement struct {
 
 // The limits of a Request.
 const (
-	MaxRequestSize  = 16 << 10
-	maxCertificates = 4
+	MaxRequestSize  = 16 << 10 // bytes
+	MaxCertificates = 4
 )
 
 const (
@@ -113,7 +114,7 @@ func decodeRequest(body []byte) (*Request, error) {
 		!s.ReadUint16LengthPrefixed(&key) || !s.ReadUint16LengthPrefixed(&public) ||
 		!readList(&s, &r.Endorsement.Certificates, readBytes) || !readList(&s, &r.Registers, readRegister) ||
 		!s.ReadUint16LengthPrefixed(&statement) || !s.ReadUint16LengthPrefixed(&signature) || !s.Empty() {
-		return nil, fmt.Errorf("its fields are not as long as it is")
+		return nil, errors.New("its fields are not as long as it is")
 	}
 	r.Key, r.Endorsement.Public, r.Quote = key, public, Quote{statement, signature}
 	return r, nil
@@ -125,11 +126,11 @@ func (r *Request) check() error {
 	case !r.Kind.valid():
 		return fmt.Errorf("there is no attestor of %v", r.Kind)
 	case !r.Roles.valid():
-		return fmt.Errorf("it asks for no role")
-	case len(r.Endorsement.Certificates) > maxCertificates:
-		return fmt.Errorf("it has more than %d certificates", maxCertificates)
+		return errors.New("it asks for no role")
+	case len(r.Endorsement.Certificates) > MaxCertificates:
+		return fmt.Errorf("it has more than %d certificates", MaxCertificates)
 	case r.Kind == Soft && (len(r.Endorsement.Public) > 0 || len(r.Endorsement.Certificates) > 0):
-		return fmt.Errorf("a soft attestor has no endorsement key")
+		return errors.New("a soft attestor has no endorsement key")
 	}
 	key, err := parseKey(r.Kind, r.Key)
 	if err != nil {
@@ -182,7 +183,7 @@ func endorsementKey(public []byte) (crypto.PublicKey, error) {
 		return nil, fmt.Errorf("its endorsement key: %w", err)
 	}
 	if !isTemplate(*parsed, tpm2.ECCEKTemplate) && !isTemplate(*parsed, tpm2.RSAEKTemplate) {
-		return nil, fmt.Errorf("its endorsement key is not one of those that all TPMs have (TCG EK Credential Profile, templates L-1 and L-2)")
+		return nil, errors.New("its endorsement key is not one of those that all TPMs have (TCG EK Credential Profile, templates L-1 and L-2)")
 	}
 	key, err := tpm2.Pub(*parsed)
 	if err != nil {
@@ -222,7 +223,7 @@ func addRegister(b *cryptobyte.Builder, r Register) {
 }
 
 func readRegister(s *cryptobyte.String, r *Register) bool {
-	return s.ReadUint8(&r.Index) && r.Index <= lastRegister && s.CopyBytes(r.Value[:])
+	return s.ReadUint8(&r.Index) && r.Index <= LastRegister && s.CopyBytes(r.Value[:])
 }
 
 func readBytes(s *cryptobyte.String, b *[]byte) bool {

@@ -114,6 +114,9 @@ func (in *inquiry) checkRevoked() (string, error) {
 	if err := refuse("TPM", in.record.Endorsement); err != nil {
 		return "", err
 	}
+	if err := refuse("enrolment", in.record.Hash()); err != nil {
+		return "", err
+	}
 	for _, e := range in.evidence.Log {
 		if e.Kind == ProgramStarted {
 			if err := refuse("program", e.Digest); err != nil {
@@ -187,6 +190,10 @@ func (in *inquiry) checkStamp() (_ string, err error) {
 	if until := in.stamped.Add(in.policy.MaxAge); !in.now.Before(until) {
 		return "", fmt.Errorf("%w: it was good until %s, and now is %s", ErrStale, date(until), date(in.now))
 	}
+	// One from far ahead would make old quotes new again until then.
+	if in.now.Before(in.stamped.Add(-in.policy.MaxAge)) {
+		return "", fmt.Errorf("%w: it is from %s, and now is %s: is a clock wrong?", ErrStamp, date(in.stamped), date(in.now))
+	}
 	return "the node has quoted after " + date(in.stamped), nil
 }
 
@@ -202,7 +209,7 @@ func (in *inquiry) checkClock() (string, error) {
 	switch {
 	case c.Resets < in.record.Resets:
 		return "", fmt.Errorf("%w: its machine was started %d times, and %d when it was enrolled", ErrCleared, c.Resets, in.record.Resets)
-	case seen != Clock{} && c.before(seen):
+	case seen != Clock{} && c.Before(seen):
 		return "", fmt.Errorf("%w: start %d of the machine, after %v; seen was start %d, after %v", ErrClock,
 			c.Resets, time.Duration(c.Time)*time.Millisecond, seen.Resets, time.Duration(seen.Time)*time.Millisecond)
 	}
@@ -302,7 +309,7 @@ func (in *inquiry) checkMinimum() (string, error) {
 	if in.subject.Role == Directory {
 		return "does not concern a directory", nil
 	}
-	if less := in.policy.Minimum.check(&in.evidence.Configuration); less != "" {
+	if less := in.policy.Minimum.Check(&in.evidence.Configuration); less != "" {
 		return "", fmt.Errorf("%w: %s", ErrMinimum, less)
 	}
 	return "kept", nil

@@ -92,6 +92,10 @@ var claimRefusals = []refusal{
 		change: change{evidence: func(e *tao.Evidence) { e.Stamp = stampOf(directoryKey, start) }},
 	},
 	{
+		name: "a stamp from further ahead than stamps may be old", rule: byStamp, err: tao.ErrStamp,
+		change: change{before: func(s *scene) { s.stamp = stampOf(directoryKey, s.now.Add(s.policy.MaxAge+time.Second)) }},
+	},
+	{
 		name: "a stamp that is too old this second", rule: byStamp, err: tao.ErrStale,
 		change: change{before: func(s *scene) { s.stamp = stampOf(directoryKey, s.now.Add(-s.policy.MaxAge)) }},
 	},
@@ -134,6 +138,7 @@ var acceptedClocks = []struct {
 	{"a later quote of the same boot", seen(func(c *tao.Clock) { c.Time-- })},
 	{"the same boot after sleep, at the same time", seen(func(c *tao.Clock) { c.Restarts-- })},
 	{"a later boot", seen(func(c *tao.Clock) { c.Resets--; c.Restarts = 9; c.Time-- })},
+	{"a later boot at the same time", seen(func(c *tao.Clock) { c.Resets-- })},
 	{"a later boot after the power failed, when the clock went back and says so", change{
 		before: func(s *scene) { s.clock.Safe = false },
 		after: func(s *scene) {

@@ -103,6 +103,14 @@ var enrolmentRefusals = []refusal{
 		change: change{after: func(s *scene) { s.policy.Revoked = [][32]byte{tao.IdentityHash(public(nodeKey))} }},
 	},
 	{
+		name: "the enrolment is revoked", rule: byRevocations, err: tao.ErrRevoked,
+		change: change{after: func(s *scene) {
+			r := s.record
+			r.Signer = public(s.signer)
+			s.policy.Revoked = [][32]byte{r.Hash()}
+		}},
+	},
+	{
 		name: "the attestation key is revoked", rule: byRevocations, err: tao.ErrRevoked,
 		change: change{after: func(s *scene) { s.policy.Revoked = [][32]byte{s.record.KeyHash()} }},
 	},

@@ -108,6 +108,7 @@ var logRefusals = []refusal{
 	{name: "a second configuration, measured before", rule: byConfiguration, err: tao.ErrConfiguration, change: logged(func(l tao.EventLog) tao.EventLog {
 		return slices.Insert(l, theConfiguration, tao.Event{Kind: tao.Configured, Digest: digest("another")})
 	})},
+	mixesLess("with a pool that keeps nothing", tao.Configuration{Strategy: tao.Pool, Size: 9, Interval: time.Hour, MaxDelay: 2*time.Hour - time.Millisecond}),
 	mixesLess("with batch 1", tao.Configuration{Strategy: tao.Threshold, Size: 1, Interval: time.Hour}),
 	mixesLess("with no batch", tao.Configuration{Strategy: tao.Threshold, Interval: time.Hour}),
 	mixesLess("that waits too little for others", tao.Configuration{Strategy: tao.Threshold, Size: 100, Interval: time.Second - time.Millisecond}),
@@ -173,6 +174,12 @@ var acceptedLogs = []struct {
 		s.start = firmware
 		s.policy.Registers = append(s.policy.Registers, tao.RegisterRule{Index: s.policy.LogRegister, Values: [][32]byte{newFirmware, firmware}})
 	}}},
+	{"the last register", change{before: func(s *scene) {
+		if s.kind == tao.TPM {
+			s.registers = append(s.registers, tao.Register{Index: 23, Value: firmware})
+		}
+		s.policy.Registers = append(s.policy.Registers, tao.RegisterRule{Index: 23, Values: [][32]byte{firmware}})
+	}}},
 	{"the newer firmware", change{before: func(s *scene) {
 		if s.kind == tao.TPM {
 			s.registers[0].Value = newFirmware
@@ -187,7 +194,7 @@ var acceptedLogs = []struct {
 		setUp(s, tao.Configuration{Strategy: tao.Threshold, Size: 2, Interval: time.Second})
 	}}},
 	{"a pool of the minimum", change{before: func(s *scene) {
-		setUp(s, tao.Configuration{Strategy: tao.Pool, Size: 2, Interval: time.Second, MaxDelay: time.Second})
+		setUp(s, tao.Configuration{Strategy: tao.Pool, Size: 2, Interval: time.Second, MaxDelay: 2 * time.Second})
 	}}},
 	{"an interval of the minimum", change{before: func(s *scene) { setUp(s, tao.Configuration{Strategy: tao.Timed, Interval: time.Second}) }}},
 	{"delays of the minimum", change{before: func(s *scene) {

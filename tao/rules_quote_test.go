@@ -3,6 +3,7 @@ package tao_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 
 	"github.com/google/go-tpm/tpm2"
@@ -18,6 +19,25 @@ func keyRefusal(name string, spoil func(*tpm2.TPMTPublic), also ...string) refus
 		change: change{before: func(s *scene) { spoil(&s.key.public) }},
 	}
 }
+
+// rewritten is a key whose public area, as it is written, has another number of two bytes at a place: one that no TPM would put there
+// without changing what follows.
+func rewritten(name string, at int, number uint16) refusal {
+	return refusal{
+		name: "a key " + name, kinds: onlyTPM, rule: byAttestationKey, err: tao.ErrKey, also: []string{bySignature},
+		change: change{before: func(s *scene) {
+			s.key.edit = func(b []byte) []byte { binary.BigEndian.PutUint16(b[at:], number); return b }
+		}},
+	}
+}
+
+// Where numbers stand in the public area of an attestation key (TPM 2.0 Library, part 2, 12.2.4), which has no policy.
+const (
+	atType       = 0
+	atSymmetric  = 10
+	atScheme     = 12
+	atDerivation = 18
+)
 
 // parametersOf returns those of the forger's key, to be changed.
 func parametersOf(public *tpm2.TPMTPublic) *tpm2.TPMSECCParms {
@@ -67,6 +87,17 @@ var quoteRefusals = []refusal{
 	keyRefusal("a key with a coordinate of 33 bytes", func(p *tpm2.TPMTPublic) {
 		pointOf(p).X.Buffer = append([]byte{0}, pointOf(p).X.Buffer...)
 	}, bySignature),
+	keyRefusal("a key with an ordinate of 64 bytes", func(p *tpm2.TPMTPublic) {
+		pointOf(p).Y.Buffer = append(make([]byte, 32), pointOf(p).Y.Buffer...)
+	}, bySignature),
+	keyRefusal("a key with an abscissa of 64 bytes", func(p *tpm2.TPMTPublic) {
+		pointOf(p).X.Buffer = append(make([]byte, 32), pointOf(p).X.Buffer...)
+	}, bySignature),
+	rewritten("of RSA on a curve", atType, uint16(tpm2.TPMAlgRSA)),
+	rewritten("that encrypts what it signs", atSymmetric, uint16(tpm2.TPMAlgXOR)),
+	rewritten("for Schnorr's signatures", atScheme, uint16(tpm2.TPMAlgECSchnorr)),
+	rewritten("for key exchange", atScheme, uint16(tpm2.TPMAlgECDH)),
+	rewritten("that derives others", atDerivation, uint16(tpm2.TPMAlgKDF2)),
 	keyRefusal("an RSA key", func(p *tpm2.TPMTPublic) {
 		p.Type = tpm2.TPMAlgRSA
 		p.Parameters = tpm2.NewTPMUPublicParms(tpm2.TPMAlgRSA, &tpm2.TPMSRSAParms{
@@ -95,6 +126,12 @@ var quoteRefusals = []refusal{
 	{
 		name: "a signature with something behind it", rule: bySignature, err: tao.ErrSignature,
 		change: change{signature: func(b []byte) []byte { return append(b, 0) }},
+	},
+	{
+		name: "a signature with a zero before a number of 32 bytes", kinds: onlyTPM, rule: bySignature, err: tao.ErrSignature,
+		change: change{signature: func(b []byte) []byte {
+			return slices.Concat(b[:4], number(2, 33), []byte{0}, b[6:])
+		}},
 	},
 	{
 		name: "a signature of zeros", rule: bySignature, err: tao.ErrSignature,

@@ -49,6 +49,10 @@ var registerRefusals = []refusal{
 		change: quoted(),
 	},
 	{
+		name: "a soft quote over nothing", kinds: onlySoft, rule: bySelection, err: tao.ErrSelection, also: []string{byValues},
+		change: change{statement: func(b []byte) []byte { return b[:len(b)-33] }},
+	},
+	{
 		name: "a quote over another bank", kinds: onlyTPM, rule: bySelection, err: tao.ErrSelection,
 		change: quoted(bankOf(tpm2.TPMAlgSHA1, 0, 14)),
 	},

@@ -23,7 +23,9 @@ func (s *scene) judge(t testing.TB, evidence []byte) judgement {
 	p := asSigned(t, s.policy)
 	before := slices.Clone(evidence)
 	verdict, err := p.Verify(evidence, &s.subject, s.now)
-	j := judgement{verdict, err, p.Explain(evidence, &s.subject, s.now)}
+	findings, explained := p.Explain(evidence, &s.subject, s.now)
+	require.Equal(t, verdict, explained)
+	j := judgement{verdict, err, findings}
 	require.Equal(t, before, evidence)
 	require.NotEmpty(t, j.findings)
 	var first error
@@ -204,6 +206,12 @@ func TestWhatCannotBeReadIsOneFinding(t *testing.T) {
 			other := newScene(tao.TPM + tao.Soft - e.Kind)
 			e.Quote.Statement = other.evidence(&testing.T{}, change{}).Quote.Statement
 		}}},
+		{name: "a soft statement of another kind", kinds: onlySoft, err: tao.ErrEvidence, change: change{
+			statement: func(b []byte) []byte { b[0]++; return b },
+		}},
+		{name: "a soft statement that is cut", kinds: onlySoft, err: tao.ErrEvidence, change: change{
+			statement: func(b []byte) []byte { return b[:len(b)-1] },
+		}},
 		{name: "no statement", err: tao.ErrEvidence, change: change{evidence: func(e *tao.Evidence) { e.Quote.Statement = nil }}},
 	} {
 		if r.kinds == nil {

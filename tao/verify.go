@@ -2,6 +2,7 @@ package tao
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"time"
 )
 
@@ -28,9 +29,9 @@ type Clock struct {
 	Safe     bool   // Time was never higher
 }
 
-// before reports whether c cannot come after seen: a TPM's counters only rise, and its time falls back only where the power
+// Before reports whether c cannot come after seen: a TPM's counters only rise, and its time falls back only where the power
 // failed, which it shows.
-func (c Clock) before(seen Clock) bool {
+func (c Clock) Before(seen Clock) bool {
 	switch {
 	case c.Resets != seen.Resets:
 		return c.Resets < seen.Resets || c.Safe && c.Time < seen.Time
@@ -72,21 +73,25 @@ type Finding struct {
 	Err    error  // why the rule is broken; nil if it is kept
 }
 
-// Explain judges as Verify does, and returns what each rule says. Where the evidence cannot be read it is only that.
-func (p *Policy) Explain(evidence []byte, s *Subject, now time.Time) []Finding {
+// Explain judges as Verify does, and returns what each rule says; no verdict where one is broken. Where the evidence cannot be
+// read it is only that.
+func (p *Policy) Explain(evidence []byte, s *Subject, now time.Time) ([]Finding, *Verdict) {
 	in, err := p.inquire(evidence, s, now)
 	if err != nil {
-		return []Finding{{Rule: "evidence", Err: err}}
+		return []Finding{{Rule: "evidence", Err: err}}, nil
 	}
-	findings := make([]Finding, 0, len(rules))
+	findings, broken := make([]Finding, 0, len(rules)), false
 	for i := range rules {
 		detail, err := rules[i].check(in)
 		if err != nil {
-			detail = ""
+			detail, broken = "", true
 		}
 		findings = append(findings, Finding{rules[i].name, detail, err})
 	}
-	return findings
+	if broken {
+		return findings, nil
+	}
+	return findings, in.verdict()
 }
 
 // inquiry is one verification under way.
@@ -120,7 +125,7 @@ func (p *Policy) inquire(evidence []byte, s *Subject, now time.Time) (*inquiry, 
 		return nil, err
 	}
 	if in.key, err = parseKey(in.record.Kind, in.record.Key); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	if in.said, err = in.key.read(in.evidence.Quote.Statement); err != nil {
 		return nil, err

@@ -212,9 +212,9 @@ func (j *judge) explainNode(out io.Writer, n *listedNode) (accepted bool) {
 	until, first := time.Time{}, error(nil)
 	findings := []tao.Finding{j.checkDescriptor(n)}
 	if n.desc != nil {
-		subject := directory.SubjectOf(n.desc, j.directory)
-		findings = append(findings, j.policy.Explain(n.desc.Evidence, subject, j.now)...)
-		if verdict, err := j.policy.Verify(n.desc.Evidence, subject, j.now); err == nil {
+		more, verdict := j.policy.Explain(n.desc.Evidence, directory.SubjectOf(n.desc, j.directory), j.now)
+		findings = append(findings, more...)
+		if verdict != nil {
 			until = verdict.Until
 		}
 	}
