@@ -102,7 +102,7 @@ func TestEvidenceExpiresToTheSecond(t *testing.T) {
 
 func TestClientsWantAPolicyOfTheirKey(t *testing.T) {
 	strange, err := (&tao.Policy{
-		Version: 1, Issued: start, Expires: start.Add(time.Hour), Minimum: tao.Minimum{Size: 2}, MaxAge: time.Hour,
+		Version: 1, Issued: start, Expires: start.Add(time.Hour), LogRegister: 14, Minimum: tao.Minimum{Size: 2}, MaxAge: time.Hour,
 	}).Sign(identity(211))
 	require.NoError(t, err)
 	spoilt := policyOf(t, 1, nil)
