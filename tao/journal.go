@@ -75,7 +75,7 @@ func (j *journal) sync() error {
 
 // foreign is the error of a register that this log does not explain.
 func (j *journal) foreign() error {
-	return fmt.Errorf("tao: register %d has been extended by something that is not in the log %s: if something else measures into it, give another register and start the machine anew; if the machine was just started, remove the log",
+	return fmt.Errorf("tao: register %d has been extended by something that the log %s does not know: start the machine anew, or if that was done, remove the log",
 		j.register, j.path)
 }
 
