@@ -186,7 +186,7 @@ func TestChipOfAnUnknownMaker(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = tao.Grant(noRandomness{}, request, policyKey, m.roots, granted())
 	require.ErrorIs(t, err, tao.ErrRoot)
-	require.ErrorContains(t, err, "no root")
+	require.ErrorContains(t, err, "an authority that is no root: CN=Factory")
 }
 
 // TestReplayOfAnOlderBoot shows a reader what it would have accepted before the machine was started anew.

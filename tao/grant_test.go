@@ -41,6 +41,7 @@ func TestEndorsementsThatNobodyVouchesFor(t *testing.T) {
 		return certificates(known.certify(t, key, edit))
 	}
 	lower, between := known.below(t, 4, nil)
+	serving, betweenServing := known.below(t, 4, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
 	_, notBetween := known.below(t, 4, func(c *x509.Certificate) { c.IsCA = false })
 	stranger, _ := newMaker(t, 5).below(t, 6, nil)
 	other, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -67,6 +68,7 @@ func TestEndorsementsThatNobodyVouchesFor(t *testing.T) {
 		"a certificate whose authority is missing":              certificates(lower.certify(t, key, nil)),
 		"certificates in another order":                         certificates(between, lower.certify(t, key, nil)),
 		"a certificate of what is no authority":                 certificates(lower.certify(t, key, nil), notBetween),
+		"a certificate of an authority of web servers":          certificates(serving.certify(t, key, nil), betweenServing),
 		"a certificate of an unknown maker, and one of a known": certificates(stranger.certify(t, key, nil), between),
 		"a certificate, and something else":                     certificates(known.certify(t, key, nil), []byte("something else")),
 	} {
@@ -79,11 +81,16 @@ func TestEndorsementsThatNobodyVouchesFor(t *testing.T) {
 			require.ErrorIs(t, err, tao.ErrRoot)
 		})
 	}
+	limited, betweenLimited := known.below(t, 4, func(c *x509.Certificate) { c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{endorsementUse} })
+	any, betweenAny := known.below(t, 4, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageAny} })
 	for name, good := range map[string]func(*tao.Request){
-		"a certificate":                       func(*tao.Request) {},
-		"a certificate, and an authority":     certificates(lower.certify(t, key, nil), between),
-		"a certificate that expires now":      certified(func(c *x509.Certificate) { c.NotAfter = start }),
-		"a certificate that is good from now": certified(func(c *x509.Certificate) { c.NotBefore = start }),
+		"a certificate of an authority of endorsement keys": certificates(limited.certify(t, key, nil), betweenLimited),
+		"a certificate of an authority of everything":       certificates(any.certify(t, key, nil), betweenAny),
+		"as many certificates as there may be":              certificates(lower.certify(t, key, nil), between, between, between),
+		"a certificate":                                     func(*tao.Request) {},
+		"a certificate, and an authority":                   certificates(lower.certify(t, key, nil), between),
+		"a certificate that expires now":                    certified(func(c *x509.Certificate) { c.NotAfter = start }),
+		"a certificate that is good from now":               certified(func(c *x509.Certificate) { c.NotBefore = start }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := asked(t, tao.TPM, asking{before: good})
@@ -154,6 +161,21 @@ func TestEndorsementKeysAreOfATemplate(t *testing.T) {
 	area := tpm2.Marshal(endorsementArea(2))
 	for name, b := range map[string][]byte{"nothing": nil, "half a key": area[:len(area)/2], "something behind it": append(slices.Clone(area), 0)} {
 		_, err := tao.EndorsementHash(b)
+		require.Error(t, err, name)
+	}
+}
+
+// TestEndorsementKeyThatNothingIsEncryptedFor is one that an authority knows by its hash.
+func TestEndorsementKeyThatNothingIsEncryptedFor(t *testing.T) {
+	for name, modulus := range map[string][]byte{"zero": make([]byte, 256), "even": slices.Repeat([]byte{0xaa}, 256), "of 8 bits": {0xff}, "none": nil} {
+		area := tpm2.RSAEKTemplate
+		area.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgRSA, &tpm2.TPM2BPublicKeyRSA{Buffer: modulus})
+		r := asked(t, tao.TPM, asking{before: func(r *tao.Request) { r.Endorsement.Public = tpm2.Marshal(area) }})
+		hash, err := tao.EndorsementHash(r.Endorsement.Public)
+		if err == nil {
+			_, _, err = tao.Grant(rand.Reader, r, policyKey, tao.Roots{Endorsements: [][32]byte{hash}}, granted())
+			require.ErrorIs(t, err, tao.ErrRequest, name)
+		}
 		require.Error(t, err, name)
 	}
 }

@@ -76,7 +76,11 @@ func TestRecordLimits(t *testing.T) {
 func TestNobodySignsForAll(t *testing.T) {
 	keys := keysOfLowOrder(t)
 	require.Len(t, keys, 14)
+	require.True(t, tao.UsableKey(public(nodeKey)))
+	require.False(t, tao.UsableKey(public(nodeKey)[:31]))
+	require.False(t, tao.UsableKey(nil))
 	for _, key := range keys {
+		require.False(t, tao.UsableKey(key), "%x", key)
 		r := goodRecord()
 		r.Signer = key
 		signed := forgeFor(t, key, recordContext, func(n uint32) []byte { r.Resets = n; return recordBody(&r) })
@@ -151,4 +155,6 @@ func TestRecordStandsForItsKey(t *testing.T) {
 	r := goodRecord()
 	require.Equal(t, digest(string(public(softKey))), r.KeyHash())
 	require.Equal(t, digest(string(public(nodeKey))), tao.IdentityHash(r.Identity))
+	r.Signer = public(policyKey)
+	require.Equal(t, digest(string(recordBody(&r))), r.Hash())
 }

@@ -107,7 +107,7 @@ func TestRequestsThatNobodyIsToGrant(t *testing.T) {
 	}{
 		{"signed by another node", nil, asking{signer: otherNodeKey}, nil},
 		{"no kind", onlySoft, asking{before: func(r *tao.Request) { r.Kind = 0 }}, nil},
-		{"a kind that is not yet", onlySoft, asking{before: func(r *tao.Request) { r.Kind = tao.Soft + 1 }}, nil},
+		{"a kind that is not yet", nil, asking{before: func(r *tao.Request) { r.Kind = tao.Soft + 1 }}, nil},
 		{"no role", nil, asking{before: func(r *tao.Request) { r.Roles = 0 }}, nil},
 		{"a role that is not yet", nil, asking{before: func(r *tao.Request) { r.Roles = 8 }}, nil},
 		{"five certificates", onlyTPM, asking{before: func(r *tao.Request) {
@@ -162,6 +162,23 @@ func TestRequestsThatNobodyIsToGrant(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestRequestOfTheLargestSize is about the limits of all of it, and of its certificates.
+func TestRequestOfTheLargestSize(t *testing.T) {
+	filledUp := func(size int) []byte {
+		return ask(t, tao.TPM, asking{before: func(r *tao.Request) { r.Endorsement.Certificates = [][]byte{make([]byte, size)} }})
+	}
+	room := tao.MaxRequestSize - len(filledUp(0))
+	_, err := tao.ParseRequest(filledUp(room))
+	require.NoError(t, err)
+	_, err = tao.ParseRequest(filledUp(room + 1))
+	require.ErrorIs(t, err, tao.ErrRequest)
+	endorsement := tao.Endorsement{Public: make([]byte, 1<<15), Certificates: [][]byte{make([]byte, 1<<16)}}
+	_, err = tao.NewRequest(nodeKey, tao.NewSoft(softKey), endorsement, tao.RolesOf(tao.Mix), []uint8{14})
+	require.ErrorIs(t, err, tao.ErrRequest)
+	_, err = tao.NewRequest(nodeKey, tao.NewSoft(softKey), tao.Endorsement{}, tao.RolesOf(tao.Mix), []uint8{24})
+	require.ErrorContains(t, err, "no such register")
 }
 
 func TestRequestsThatAreNone(t *testing.T) {

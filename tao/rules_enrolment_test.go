@@ -153,6 +153,9 @@ var acceptedAtTheEdge = []struct {
 	{"a stamp from a clock that is ahead", change{
 		before: func(s *scene) { s.stamp = stampOf(directoryKey, s.now.Add(10*time.Minute)) },
 	}, start.Add(time.Hour)},
+	{"a stamp from a clock that is as far ahead as stamps may be old", change{
+		before: func(s *scene) { s.stamp = stampOf(directoryKey, s.now.Add(s.policy.MaxAge)) },
+	}, start.Add(time.Hour)},
 	{"the policy key signs, and somebody else's delegation has expired", change{
 		after: func(s *scene) { s.policy.Enrollers[0].Expires = s.now.Add(-day) },
 	}, start.Add(50 * time.Minute)},
