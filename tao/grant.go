@@ -175,7 +175,7 @@ func (ro *Roots) vouch(hash [32]byte, e Endorsement, now time.Time) ([32]byte, e
 	if key, err := endorsementKey(e.Public); err != nil || !ok || !certified.Equal(key) {
 		return refuse("its certificate is of another key")
 	}
-	if !slices.ContainsFunc(leaf.UnknownExtKeyUsage, oidEndorsement.Equal) {
+	if leaf.IsCA || !slices.ContainsFunc(leaf.UnknownExtKeyUsage, oidEndorsement.Equal) {
 		return refuse("its certificate is not one of an endorsement key")
 	}
 	leaf.UnhandledCriticalExtensions = slices.DeleteFunc(leaf.UnhandledCriticalExtensions, oidAlternativeName.Equal)
@@ -196,7 +196,7 @@ func (ro *Roots) vouch(hash [32]byte, e Endorsement, now time.Time) ([32]byte, e
 		return refuse(err.Error())
 	}
 	for _, chain := range chains {
-		between := chain[1 : len(chain)-1]
+		between := chain[1:max(1, len(chain)-1)] // a certificate may be a root itself
 		if !slices.ContainsFunc(between, func(c *x509.Certificate) bool { return !certifiesTPMs(c) }) {
 			return sha256.Sum256(chain[len(chain)-1].Raw), nil
 		}

@@ -103,6 +103,27 @@ func TestEndorsementsThatNobodyVouchesFor(t *testing.T) {
 	}
 }
 
+// TestCertificateThatIsItselfARoot is one that stands where its authority should: an operator may name it as a root, and anybody can
+// show a maker's root, with its key, as if it were a TPM's.
+func TestCertificateThatIsItselfARoot(t *testing.T) {
+	certificate, err := x509.ParseCertificate(newMaker(t, 1).certify(t, ecKey(2).Public(), nil))
+	require.NoError(t, err)
+	r := asked(t, tao.TPM, asking{before: func(r *tao.Request) { r.Endorsement.Certificates = [][]byte{certificate.Raw} }})
+	_, record, err := tao.Grant(rand.Reader, r, policyKey, tao.Roots{Authorities: []*x509.Certificate{certificate}}, granted())
+	require.NoError(t, err)
+	require.Equal(t, sha256.Sum256(certificate.Raw), record.Root)
+
+	own := authority("a maker whose root says that it is an endorsement key, too")
+	own.UnknownExtKeyUsage = []asn1.ObjectIdentifier{endorsementUse}
+	der, err := x509.CreateCertificate(rand.Reader, own, own, ecKey(2).Public(), ecKey(2))
+	require.NoError(t, err)
+	certificate, err = x509.ParseCertificate(der)
+	require.NoError(t, err)
+	r = asked(t, tao.TPM, asking{before: func(r *tao.Request) { r.Endorsement.Certificates = [][]byte{der} }})
+	_, _, err = tao.Grant(rand.Reader, r, policyKey, tao.Roots{Authorities: []*x509.Certificate{certificate}}, granted())
+	require.ErrorIs(t, err, tao.ErrRoot)
+}
+
 func TestEndorsementKnownByItsHash(t *testing.T) {
 	r := asked(t, tao.TPM, asking{before: func(r *tao.Request) { r.Endorsement.Certificates = nil }})
 	der, err := x509.MarshalPKIXPublicKey(ecKey(2).Public())
