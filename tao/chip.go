@@ -137,10 +137,11 @@ func (k *tpmKey) read(statement []byte) (*said, error) {
 		kind          uint16
 		signer, extra cryptobyte.String
 		clock         Clock
+		safe          bool
 		firmware      uint64
 	)
 	if !s.ReadUint32(&magic) || !s.ReadUint16(&kind) || !s.ReadUint16LengthPrefixed(&signer) || !s.ReadUint16LengthPrefixed(&extra) ||
-		!s.ReadUint64(&clock.Time) || !s.ReadUint32(&clock.Resets) || !s.ReadUint32(&clock.Restarts) || !readBool(&s, &clock.Safe) ||
+		!s.ReadUint64(&clock.Time) || !s.ReadUint32(&clock.Resets) || !s.ReadUint32(&clock.Restarts) || !readBool(&s, &safe) ||
 		!s.ReadUint64(&firmware) {
 		return nil, fmt.Errorf("%w: %w", ErrEvidence, errStatement)
 	}

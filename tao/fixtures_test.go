@@ -150,7 +150,7 @@ func newScene(kind tao.Kind) *scene {
 	if kind == tao.TPM {
 		s.record.Endorsement, s.record.Root, s.record.Resets = endorsement, root, 3
 		s.registers = []tao.Register{{Index: 0, Value: firmware}}
-		s.clock = tao.Clock{Time: 1000, Resets: 5, Restarts: 1, Safe: true}
+		s.clock = tao.Clock{Time: 1000, Resets: 5, Restarts: 1}
 	}
 	return s
 }

@@ -84,7 +84,7 @@ func (f *forger) attest(qualifying [32]byte, registers []tao.Register, clock tao
 		QualifiedSigner: tpm2.TPM2BName{Buffer: qualifiedName(tpm2.TPMRHEndorsement, f.bytes())},
 		ExtraData:       tpm2.TPM2BData{Buffer: qualifying[:]},
 		ClockInfo: tpm2.TPMSClockInfo{
-			Clock: clock.Time, ResetCount: clock.Resets, RestartCount: clock.Restarts, Safe: clock.Safe,
+			Clock: clock.Time, ResetCount: clock.Resets, RestartCount: clock.Restarts, Safe: true,
 		},
 		FirmwareVersion: 1,
 		Attested:        quoteInfo(sum[:], bankOf(tpm2.TPMAlgSHA256, numbers...)),

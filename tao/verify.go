@@ -26,15 +26,14 @@ type Clock struct {
 	Time     uint64 // milliseconds that the TPM has run
 	Resets   uint32 // starts of the machine since the TPM was cleared
 	Restarts uint32 // times that it slept since the last of these
-	Safe     bool   // Time was never higher
 }
 
-// Before reports whether c cannot come after seen: a TPM's counters only rise, and its time falls back only where the power
-// failed, which it shows.
+// Before reports whether c cannot come after seen. The time counts only within one start of the machine: where the power failed,
+// TPMs go back to what they have saved last, which may be nothing, and not all say so.
 func (c Clock) Before(seen Clock) bool {
 	switch {
 	case c.Resets != seen.Resets:
-		return c.Resets < seen.Resets || c.Safe && c.Time < seen.Time
+		return c.Resets < seen.Resets
 	case c.Restarts != seen.Restarts:
 		return c.Restarts < seen.Restarts
 	}

@@ -44,7 +44,7 @@ func (c *connection) Send(command []byte) ([]byte, error) {
 			err = fmt.Errorf("%w (no answer within %v: is another program connected to the TPM?)", err, patience)
 		}
 		if err != nil {
-			c.broken = fmt.Errorf("the connection to the TPM is broken, open it anew: %w", err)
+			c.broken = fmt.Errorf("the connection to the TPM is broken: %w", err)
 			_ = c.stream.Close() // the first error says more
 			return nil, c.broken
 		}

@@ -26,9 +26,11 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// Device is an open TPM. It may be used by several goroutines at once. After a failure on the way to the TPM and back,
-// every call returns that: open it anew.
+// Device is an open TPM. It may be used by several goroutines at once. After a failure on the way to the TPM and back, the next
+// call opens it anew where it was opened by its address; otherwise every call returns that failure.
 type Device struct {
+	dial func() (io.ReadWriteCloser, error) // nil where there is no address
+
 	mu         sync.Mutex
 	connection connection // guarded by mu
 }
@@ -43,18 +45,22 @@ type Device struct {
 // Commands to sockets must be answered within half a minute; the operating system has its own limits for devices.
 func Open(address string) (*Device, error) {
 	network, rest, _ := strings.Cut(address, ":")
-	var stream io.ReadWriteCloser
-	var err error
+	var dial func() (io.ReadWriteCloser, error)
 	switch {
 	case strings.HasPrefix(address, "/"):
-		if stream, err = openFile(address); err != nil {
-			err = fmt.Errorf("%w%s", err, adviceToOpen(err))
+		dial = func() (io.ReadWriteCloser, error) {
+			file, err := openFile(address)
+			if err != nil {
+				return nil, fmt.Errorf("%w%s", err, adviceToOpen(err))
+			}
+			return file, nil
 		}
 	case network == "unix" || network == "tcp":
-		stream, err = (&net.Dialer{Timeout: patience}).Dial(network, rest)
+		dial = func() (io.ReadWriteCloser, error) { return (&net.Dialer{Timeout: patience}).Dial(network, rest) }
 	default:
 		return nil, fmt.Errorf("tpm: %q is no address of a TPM: give /dev/tpmrm0, unix:/path or tcp:host:port", address)
 	}
+	stream, err := dial()
 	if err != nil {
 		return nil, fmt.Errorf("tpm: cannot open %s: %w", address, err)
 	}
@@ -62,6 +68,7 @@ func Open(address string) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w, at %s", err, address)
 	}
+	d.dial = dial
 	return d, nil
 }
 
@@ -78,8 +85,13 @@ func OpenTransport(stream io.ReadWriteCloser) (_ *Device, err error) {
 // start makes sure of a TPM that takes commands.
 func (d *Device) start() (err error) {
 	defer d.begin("opening", &err)()
+	return d.wake()
+}
+
+// wake makes sure that the TPM was started since it got power.
+func (d *Device) wake() error {
 	ask := tpm2.GetCapability{Capability: tpm2.TPMCapTPMProperties, Property: uint32(tpm2.TPMPTFamilyIndicator), PropertyCount: 1}
-	_, err = ask.Execute(&d.connection)
+	_, err := ask.Execute(&d.connection)
 	if errors.Is(err, tpm2.TPMRCInitialize) {
 		_, err = tpm2.Startup{StartupType: tpm2.TPMSUClear}.Execute(&d.connection)
 	}
@@ -105,11 +117,23 @@ func (d *Device) Send(command []byte) ([]byte, error) {
 // begin waits until the TPM is free for an operation, and returns what ends that and says in err what failed.
 func (d *Device) begin(doing string, err *error) func() {
 	d.mu.Lock()
+	d.mend()
 	return func() {
 		d.mu.Unlock()
 		if *err != nil {
 			*err = fmt.Errorf("tpm: %s: %w%s", doing, *err, advice(*err))
 		}
+	}
+}
+
+// mend opens a TPM anew whose connection is broken. Where that fails, the operation fails as the one before did.
+func (d *Device) mend() {
+	if d.dial == nil || d.connection.broken == nil || errors.Is(d.connection.broken, errClosed) {
+		return
+	}
+	if stream, err := d.dial(); err == nil {
+		d.connection = connection{stream: stream}
+		_ = d.wake() // the operation meets what is wrong
 	}
 }
 

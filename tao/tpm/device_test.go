@@ -118,7 +118,7 @@ func TestBrokenConnection(t *testing.T) {
 			wire.breaks = -1
 			_, err = cut.Attestor()
 			require.ErrorIs(t, err, errCut)
-			require.ErrorContains(t, err, "open it anew")
+			require.ErrorContains(t, err, "is broken")
 			require.Equal(t, breaks, wire.commands)
 			require.NoError(t, cut.Close())
 			for _, handle := range slots(t, device) {
@@ -163,9 +163,13 @@ func TestSockets(t *testing.T) {
 		{"unix:" + socket, "type=unixio,path=" + socket},
 		{"tcp:127.0.0.1:" + port, "type=tcp,port=" + port},
 	} {
-		command := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+t.TempDir(),
-			"--server", test.server, "--flags", "not-need-init")
-		require.NoError(t, command.Start())
+		state := t.TempDir()
+		run := func() *exec.Cmd {
+			command := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+state, "--server", test.server, "--flags", "not-need-init")
+			require.NoError(t, command.Start())
+			return command
+		}
+		command := run()
 		var keys []string
 		for range 2 {
 			var device *tpm.Device
@@ -180,9 +184,22 @@ func TestSockets(t *testing.T) {
 			require.ErrorContains(t, err, "closed")
 		}
 		require.Equal(t, keys[0], keys[1])
+		device, err := tpm.Open(test.address)
+		require.NoError(t, err)
 		require.NoError(t, command.Process.Kill())
 		_ = command.Wait()
-		_, err := tpm.Open(test.address)
+		_, err = device.Attestor()
+		require.Error(t, err)
+		_ = os.Remove(socket)
+		command = run()
+		require.Eventually(t, func() bool {
+			again, err := device.Attestor()
+			return err == nil && string(again.Key()) == keys[0]
+		}, 10*time.Second, time.Millisecond, "the device is not opened anew")
+		require.NoError(t, device.Close())
+		require.NoError(t, command.Process.Kill())
+		_ = command.Wait()
+		_, err = tpm.Open(test.address)
 		require.ErrorContains(t, err, test.address)
 	}
 }
