@@ -119,7 +119,7 @@ func (s *Server) listable(by policy, now time.Time) func(*record) bool {
 }
 
 // vet judges a descriptor that is to be stored. One that is refused is charged to where it comes from, as a refusal and
-// not as a node. The error wraps ErrUntrusted and that of the rule.
+// neither as a node nor by its bytes. The error wraps ErrUntrusted and that of the rule.
 func (s *Server) vet(r *record, from string) error {
 	now := s.cfg.Now()
 	s.mu.Lock()
@@ -132,7 +132,7 @@ func (s *Server) vet(r *record, from string) error {
 	s.mu.Lock()
 	_, known := s.roster.records[r.id]
 	s.mu.Unlock()
-	s.guard.refuse(from, now, s.allowed, !known)
+	s.guard.refuse(from, now, s.allowed, len(r.signed), !known)
 	return untrusted(r.judged.err)
 }
 

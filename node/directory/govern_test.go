@@ -72,6 +72,22 @@ func TestRefusedNodesDoNotKeepOthersOut(t *testing.T) {
 	require.Contains(t, post(s, here, attested(t, 3)).Body.String(), ErrTooMany.Error(), "refusals made room for more new nodes")
 }
 
+// However large what is refused is, it takes up no room that its neighbours need for theirs.
+func TestRefusedNodesDoNotKeepOthersOutByBytes(t *testing.T) {
+	s, _, now := govern(t, ServerConfig{MaxNewNodes: 1}, policyOf(t, 1, nil))
+	const here = "192.0.2.1:1"
+	large := describe(1)
+	large.Evidence = bytes.Repeat([]byte{1}, MaxEvidenceSize)
+	refused := 0
+	for room := s.allowed.bytes.size; room > -MaxEvidenceSize; room -= MaxEvidenceSize {
+		require.Equal(t, http.StatusForbidden, post(s, here, signed(t, 1, large)).Code)
+		refused++
+		now.advance(refuseEvery)
+	}
+	require.Greater(t, refused, refuseBurst)
+	require.Equal(t, http.StatusNoContent, post(s, here, requoted(t, 9, 1, now.Now())).Code)
+}
+
 func TestANewerPolicyTakesNodesOutAndBringsThemBack(t *testing.T) {
 	s, client, _ := govern(t, ServerConfig{}, policyOf(t, 4, nil))
 	require.NoError(t, client.Register(t.Context(), attested(t, 1)))

@@ -78,14 +78,16 @@ func (g *guard) admit(source string, now time.Time, allowed allowance, size int,
 	return nil
 }
 
-// refuse counts a descriptor that admit has let in, and the policy has not, as a refusal instead of a new node.
-func (g *guard) refuse(source string, now time.Time, allowed allowance, isNew bool) {
+// refuse counts a descriptor that admit has let in, and the policy has not, as a refusal instead of a new node and of what
+// is to be stored.
+func (g *guard) refuse(source string, now time.Time, allowed allowance, size int, isNew bool) {
 	slot := g.slot(source)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if isNew {
 		g.newNodes[slot].give(1, now, allowed.newNodes)
 	}
+	g.bytes[slot].give(size, now, allowed.bytes)
 	g.refusals[slot].take(1, now, allowed.refusals)
 }
 
