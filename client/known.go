@@ -39,7 +39,7 @@ func (k *known) widestAfter(view *directory.View, now time.Time) *directory.View
 	if err != nil || widest.Policy != view.Policy || len(view.Nodes) >= len(widest.Nodes) {
 		return view // a directory.Client has one pointer for one policy
 	}
-	refused := func(d *directory.Descriptor) bool { return refuses(view, d.ID()) }
+	refused := func(d *directory.Descriptor) bool { return view.Refuses(d.ID()) }
 	if !slices.ContainsFunc(widest.Nodes, refused) {
 		return widest
 	}

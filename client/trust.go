@@ -2,7 +2,6 @@ package client
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -28,35 +27,11 @@ func (c *Client) trusted(s *session, view *directory.View, now time.Time) error 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.trust.view != view {
-		s.trust = trust{view, c.trustedUntil(s.gateway, view, now)}
+		s.trust = trust{view, view.TrustedUntil(s.gateway, now)}
 	}
 	if now.Before(s.trust.until) {
 		return nil
 	}
 	s.end(errUntrusted)
 	return errUntrusted
-}
-
-// trustedUntil returns until when the policy of a view trusts a mix: by the view, where that has the mix, and else by the last
-// that was heard of it.
-func (c *Client) trustedUntil(d *directory.Descriptor, view *directory.View, now time.Time) time.Time {
-	if listed, ok := view.Node(d.ID()); ok {
-		d = listed
-	}
-	if verdict := view.Verdict(d); verdict != nil {
-		return verdict.Until
-	}
-	if refuses(view, d.ID()) {
-		return time.Time{}
-	}
-	verdict, err := view.Policy.Verify(d.Evidence, directory.SubjectOf(d, c.cfg.Directory.Key), now)
-	if err != nil {
-		return time.Time{}
-	}
-	return verdict.Until
-}
-
-// refuses reports whether the policy refuses a mix that a view has.
-func refuses(view *directory.View, id directory.NodeID) bool {
-	return slices.ContainsFunc(view.Refused, func(r directory.Refusal) bool { return r.Node == id })
 }

@@ -11,6 +11,7 @@ import (
 
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
+	"sphinxmix.example/tao"
 )
 
 // How long a node waits before it dials a peer again: the first time, and at most. And how long one attempt may take.
@@ -46,6 +47,7 @@ type peer struct {
 
 	// They belong to the mixing goroutine.
 	listed *directory.Descriptor // as the last view had it that did
+	trust  trust                 // in what that says
 	until  time.Time             // when it is to be forgotten; zero while it is listed
 
 	// Of the attempts to reach it; they belong to its own goroutine.
@@ -56,6 +58,12 @@ type peer struct {
 	// For Stats alone.
 	connected  atomic.Bool
 	sent, lost atomic.Uint64
+}
+
+// trust is until when a policy trusts a peer.
+type trust struct {
+	by    *tao.Policy // nil where there is none
+	until time.Time
 }
 
 func newPeers(ctx context.Context, n *Node) *peers {
@@ -100,13 +108,13 @@ func (ps *peers) follow(view *directory.View, now time.Time) (next time.Time) {
 			desc, listed := view.Node(id)
 			switch {
 			case listed && desc.Address == known.desc.Address:
-				known.listed, known.until = desc, time.Time{}
+				known.see(desc, view, now)
 				continue
 			case !listed && known.until.IsZero() && !known.failing.Load():
 				known.until = now.Add(min(maxLinger, ps.node.cfg.Network.Epoch))
 			}
 			if !listed && now.Before(known.until) {
-				if end := ps.node.trustedUntil(known.listed, view, now); end.Before(known.until) {
+				if end := known.trustedUntil(view, now); end.Before(known.until) {
 					known.until = end
 				}
 			}
@@ -126,11 +134,27 @@ func (ps *peers) follow(view *directory.View, now time.Time) (next time.Time) {
 
 func (ps *peers) start(desc *directory.Descriptor) *peer {
 	ctx, stop := context.WithCancel(ps.ctx)
-	p := &peer{node: ps.node, desc: desc, listed: desc, queue: make(chan *packet, outQueue), stop: stop}
+	p := &peer{node: ps.node, desc: desc, queue: make(chan *packet, outQueue), stop: stop}
+	p.see(desc, ps.view, time.Now())
 	ps.known[desc.ID()] = p
 	ps.tell()
 	ps.running.Go(func() { p.run(ctx) })
 	return p
+}
+
+// see takes note of a view that lists the peer.
+func (p *peer) see(desc *directory.Descriptor, view *directory.View, now time.Time) {
+	p.listed, p.until = desc, time.Time{}
+	p.trust = trust{view.Policy, view.TrustedUntil(desc, now)}
+}
+
+// trustedUntil returns until when a view's policy trusts the peer, which the view does not list. Packets wait meanwhile, so that
+// evidence is verified again only where the policy is another.
+func (p *peer) trustedUntil(view *directory.View, now time.Time) time.Time {
+	if p.trust.by != view.Policy || view.Refuses(p.listed.ID()) {
+		p.trust = trust{view.Policy, view.TrustedUntil(p.listed, now)}
+	}
+	return p.trust.until
 }
 
 // tell lets Stats know who the peers are.

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
-	"slices"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -36,47 +35,15 @@ func (n *Node) View() *directory.View {
 
 // knownAt returns what is good of a view at a time.
 func knownAt(view *directory.View, now time.Time) *known {
-	k := &known{newest: view, until: now.Add(year)}
 	good, err := view.At(now)
 	if err != nil {
-		return k
+		return &known{newest: view, until: now.Add(year)}
 	}
-	k.good, k.until = good, good.Expires
-	sooner := func(end time.Time) {
-		if end.Before(k.until) {
-			k.until = end
-		}
-	}
-	if good.Policy != nil {
-		sooner(good.Policy.Expires)
-	}
-	for _, d := range good.Nodes {
-		sooner(d.Expires)
-		if verdict := good.Verdict(d); verdict != nil {
-			sooner(verdict.Until)
-		}
-	}
-	return k
+	return &known{newest: view, good: good, until: good.Next()}
 }
 
 // year is longer than any view is good for.
 const year = 365 * 24 * time.Hour
-
-// trustedUntil returns until when the policy of a view trusts a mix that the view does not list, by what was last heard of that
-// mix: not at all where the view refuses what is newer. Without a policy there is no end to it.
-func (n *Node) trustedUntil(d *directory.Descriptor, view *directory.View, now time.Time) time.Time {
-	if view.Policy == nil {
-		return now.Add(year)
-	}
-	if slices.ContainsFunc(view.Refused, func(r directory.Refusal) bool { return r.Node == d.ID() }) {
-		return time.Time{}
-	}
-	verdict, err := view.Policy.Verify(d.Evidence, directory.SubjectOf(d, n.cfg.Directory.Key), now)
-	if err != nil {
-		return time.Time{}
-	}
-	return verdict.Until
-}
 
 // lists reports whether key is the identity of a mix in the view.
 func (n *Node) lists(key ed25519.PublicKey) bool {

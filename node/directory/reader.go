@@ -44,7 +44,7 @@ func (r *reader) read(v *View, list cryptobyte.String, now time.Time) error {
 			return err
 		}
 		r.policy = next
-		v.Policy = next.Policy
+		v.Policy, v.judge = next.Policy, r.judge
 		v.verdicts = make(map[*Descriptor]*tao.Verdict)
 	}
 	descriptors, err := splitNodes(list)

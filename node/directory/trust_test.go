@@ -243,6 +243,48 @@ func TestARefusalDoesNotOutliveAClockThatWasAhead(t *testing.T) {
 	require.Len(t, v.Nodes, 1)
 }
 
+// Whom a view does not list any more, the policy trusts by what was last heard, and as long as that is good; but not who
+// has shown something else since, which it refuses.
+func TestWhoIsNotListedIsTrustedByTheLastThatWasHeard(t *testing.T) {
+	view := governed(1, policyOf(t, 1, nil), attested(t, 1), attested(t, 2))
+	client, now := trusting(t, &view)
+	v, err := client.Fetch(t.Context())
+	require.NoError(t, err)
+	one, two, end := mustNode(t, v, 1), mustNode(t, v, 2), start.Add(30*time.Minute)
+	require.Equal(t, end, v.Next())
+	require.Equal(t, end, v.TrustedUntil(one, now.Now()))
+
+	view = governed(2, policyOf(t, 1, nil), attested(t, 2))
+	v, err = client.Fetch(t.Context())
+	require.NoError(t, err)
+	require.False(t, v.Refuses(one.ID()))
+	require.Equal(t, end, v.TrustedUntil(one, now.Now()))
+	require.Zero(t, v.TrustedUntil(one, end))
+
+	now.advance(time.Minute)
+	newer := attestor{stamp: stampAt(now.Now())}.attest(t, 2, describe(2))
+	newer.Version++
+	rogue := signed(t, 1, attestor{program: [32]byte{1}}.attest(t, 1, describe(1)))
+	view = governed(3, policyOf(t, 1, nil), rogue, signed(t, 3, describe(3)), signed(t, 2, newer))
+	v, err = client.Fetch(t.Context())
+	require.NoError(t, err)
+	require.True(t, v.Refuses(one.ID()))
+	require.True(t, v.Refuses(idIn(signed(t, 3, describe(3)))))
+	require.False(t, v.Refuses(two.ID()))
+	require.Zero(t, v.TrustedUntil(one, now.Now()))
+	require.Equal(t, end.Add(time.Minute), v.TrustedUntil(two, now.Now()), "the view has something newer")
+
+	view = governed(4, policyOf(t, 2, func(p *tao.Policy) { p.Programs = nil }))
+	v, err = client.Fetch(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, v.TrustedUntil(one, now.Now()), "by the view's own policy")
+
+	client.Policy, client.last, client.reader = nil, nil, nil
+	v, err = client.Fetch(t.Context())
+	require.NoError(t, err)
+	require.True(t, v.TrustedUntil(one, now.Now()).After(start.AddDate(1000, 0, 0)))
+}
+
 // A descriptor that was read before is the directory's word of that time: the network may be another now.
 func TestWhatIsKnownIsOfTheSameNetwork(t *testing.T) {
 	view := viewOf(1, signed(t, 1, describe(1)))

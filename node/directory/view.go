@@ -43,6 +43,7 @@ type View struct {
 	Stamp []byte
 
 	verdicts map[*Descriptor]*tao.Verdict // of Nodes, and of such as have expired since; nil where Policy is
+	judge    *judge                       // who gave the verdicts; nil where Policy is
 	next     time.Time                    // from when on something in the view has expired; zero where that is not known
 }
 
@@ -92,6 +93,39 @@ func (v *View) WithService(name string) []*Descriptor {
 // Verdict returns what the policy says of one of the view's Nodes; nil where the view has no Policy. It must not be
 // changed.
 func (v *View) Verdict(d *Descriptor) *tao.Verdict { return v.verdicts[d] }
+
+// Refuses reports whether the node with that id is among those that the view has Refused.
+func (v *View) Refuses(id NodeID) bool {
+	_, refused := slices.BinarySearchFunc(v.Refused, id, func(r Refusal, id NodeID) int { return compare(r.Node, id) })
+	return refused
+}
+
+// TrustedUntil returns until when the view's Policy trusts a node: by what the view has of it, and where that does not have it any
+// more, by d, which is the last that was heard of it. That costs one Verify. It returns the zero time where the node is not
+// trusted, and the end of the year 9999 where there is no Policy.
+func (v *View) TrustedUntil(d *Descriptor, now time.Time) time.Time {
+	if v.Policy == nil {
+		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	}
+	id := d.ID()
+	if listed, ok := v.Node(id); ok {
+		d = listed
+	}
+	if verdict := v.verdicts[d]; verdict != nil {
+		return verdict.Until
+	}
+	if v.Refuses(id) {
+		return time.Time{}
+	}
+	if judged := v.judge.judge(d, v.Policy, now); judged.err == nil {
+		return judged.verdict.Until
+	}
+	return time.Time{}
+}
+
+// Next returns when the view, its policy, or the descriptor or the evidence of one of its nodes expires: from when on At returns
+// something else. It is the zero time where At has not returned the view.
+func (v *View) Next() time.Time { return v.next }
 
 // At returns the view as it is good at a time: v itself where nothing in it has expired. It leaves out nodes whose
 // descriptors have expired, and refuses those whose evidence has. The error wraps ErrExpired where the view has
