@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"sphinxmix.example/node/directory"
 )
 
 // maxConfig is the size in bytes of the largest configuration file.
@@ -218,25 +216,12 @@ func (c *configuration) validate(check func() error) {
 			return
 		}
 		last := blamed[len(blamed)-1]
-		wrong := plain(err)
+		wrong := plainOf(err)
 		for _, other := range blamed[:len(blamed)-1] {
 			wrong += fmt.Sprintf(" (with %s in line %d)", other.key, c.lines[other.key])
 		}
 		c.refuse(last.key, wrong)
 	}
-}
-
-// plain takes the names of the program's own parts from an error: the key that stands before it says more.
-func plain(err error) string {
-	text := err.Error()
-	for _, prefix := range []string{"node: ", "mix: ", "directory: ", "sphinx: ", "exit: ", "tao: ", "tpm: ", directory.ErrDescriptor.Error() + ": "} {
-		text = strings.ReplaceAll(text, prefix, "")
-	}
-	words := strings.Fields(text)
-	for len(words) > 1 && (words[0] == "or" || strings.HasPrefix(words[0], "Config.")) {
-		words = words[1:]
-	}
-	return strings.Join(words, " ")
 }
 
 // err returns all that is wrong, in the order of the lines, as a *configError; nil where nothing is.

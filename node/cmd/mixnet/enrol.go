@@ -107,7 +107,7 @@ func registerValue(r *tao.Request, index uint8) ([32]byte, bool) {
 func (l *loadedNode) takeGrant(out io.Writer, name string, attestor tao.Attestor, device *tpm.Device) error {
 	grant, err := readBlock(name, grantBlock)
 	if err != nil {
-		return &remedied{clean(err.Error()), "name the file that 'mixnet policy enrol' has made"}
+		return &remedied{wrongs(err), "name the file that 'mixnet policy enrol' has made"}
 	}
 	activate := func(_, _ []byte) ([]byte, error) {
 		return nil, errors.New("here is no TPM, attestation.attestor is soft")
@@ -117,7 +117,7 @@ func (l *loadedNode) takeGrant(out io.Writer, name string, attestor tao.Attestor
 	}
 	signed, err := tao.OpenGrant(grant, activate)
 	if err != nil {
-		return &remedied{fmt.Sprintf("%s: %s", name, clean(plain(err))), "make a request on this machine, and use the grant of that"}
+		return &remedied{fmt.Sprintf("%s: %s", name, wrongs(err)), "make a request on this machine, and use the grant of that"}
 	}
 	record, err := tao.ParseRecord(signed)
 	if err != nil {

@@ -145,7 +145,7 @@ func printNext(out io.Writer, role string, made *madeFolder, missing []string, s
 // checkAddresses checks the addresses that a new mix is given, as a run of it would, and puts in a listen that is missing.
 func (n *nodeSettings) checkAddresses() error {
 	if err := (&loadedNode{settings: n}).try(anyNetwork); err != nil { // all else is a default, or checked
-		return fmt.Errorf("--address: %s", plain(err))
+		return fmt.Errorf("--address: %s", plainOf(err))
 	}
 	if n.listen == "" {
 		n.listen = newNodeSettings().listen

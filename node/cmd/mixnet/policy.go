@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -148,7 +147,10 @@ func policyKeyCommand() *cobra.Command {
 		Short: "Make a key for somebody who is to enrol nodes",
 		Long: `Make a new key in a file, which must not be there, and print its public half. The authority of the policy allows it to
 enrol nodes; whoever has it does that in a copy of the policy's folder that lacks policy.key, with
-'mixnet policy enrol --as FILE'. It signs no policies.`,
+'mixnet policy enrol --as FILE'. It signs no policies, and revokes nothing.
+
+That one TPM is one node is looked after by nodes.json of one folder: bring that of his copy back together with yours.
+Until then readers help: of the nodes with one TPM they keep only the one that was enrolled last.`,
 		Example: "  mixnet policy key enroller.key",
 		Args:    oneArgument("the file to make"),
 	}
@@ -265,7 +267,7 @@ func (a *authority) signed() (*tao.Policy, error) {
 		p, err = tao.ParsePolicy(signed, ed25519.PublicKey(a.draft.Key))
 	}
 	if err != nil {
-		return nil, &remedied{fmt.Sprintf("%s cannot be used (%s)", name, clean(err.Error())), "bring it back from a directory that has it: the next policy must have a higher version"}
+		return nil, &remedied{fmt.Sprintf("%s cannot be used (%s)", name, wrongs(err)), "bring it back from a directory that has it: the next policy must have a higher version"}
 	}
 	return p, nil
 }
@@ -276,19 +278,3 @@ func (a *authority) replace(name string, content []byte) error {
 	}
 	return nil
 }
-
-// clean makes one line of text that may come from anybody, with nothing in it that a terminal would act on.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		return visible(r)
-	}, text)
-}
-
-// cleaned is an error whose text may have parts that come from anybody.
-type cleaned struct{ error }
-
-func (e cleaned) Error() string { return clean(e.error.Error()) }
-func (e cleaned) Unwrap() error { return e.error }

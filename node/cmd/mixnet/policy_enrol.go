@@ -36,7 +36,12 @@ func policyEnrolCommand() *cobra.Command {
 The request must be signed by the node, quoted by its attestation key, and be of a TPM that a root of the draft vouches
 for. 'mixnet policy show REQUEST' prints it before: compare the node's id with what its operator tells you.
 
-A TPM is one node, and a node has one TPM. What would be a second one is refused; with --replace the first is revoked.`,
+A node that is enrolled anew for less, in fewer roles or for a shorter time, or with another attestation key, has what it
+was enrolled with before revoked. With --as that cannot be: it counts until it ends.
+
+A TPM is one node, and a node has one TPM. What would be a second one is refused; with --replace the first is revoked.
+That is looked after by nodes.json of this one folder: bring the copies of those who enrol nodes with --as back together
+with it. Of the nodes with one TPM, those who read a network's view keep only the one that was enrolled last.`,
 		Example: "  mixnet policy show request.pem\n  mixnet policy enrol request.pem\n  mixnet policy enrol request.pem --role mix --days 90",
 		Args:    oneArgument("the request of a node"),
 	}
@@ -109,7 +114,12 @@ func (a *authority) enrol(out io.Writer, e *enrolment) error {
 	case err != nil:
 		return errors.New(wrongs(err))
 	}
-	a.enter(nodeOf(record))
+	entry := nodeOf(record)
+	if _, is := a.draft.revokes(entry.Record); is {
+		return errors.New("an enrolment like this one, of the same second, is revoked: try again")
+	}
+	narrowed, left := a.enter(entry, e.as == "", now)
+	revoked := append(replaced, narrowed...)
 	name := e.out
 	if name == "" {
 		name = grantFor(e.request)
@@ -125,11 +135,12 @@ func (a *authority) enrol(out io.Writer, e *enrolment) error {
 		return err
 	}
 	printRequest(out, r)
-	for _, m := range replaced {
+	for _, m := range revoked {
 		fmt.Fprintf(out, "Revoked the %s: %v\n", m.what, m.hash)
 	}
 	fmt.Fprintf(out, "\nEnrolled node %v to be: %v, until %s. %s\n", node.Node, roles, record.Expires.Format(time.DateOnly), a.vouched(record))
-	if err := a.adviseToSign(out, record, len(replaced) > 0); err != nil {
+	tellLeft(out, left)
+	if err := a.adviseToSign(out, &entry, len(revoked) > 0); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "Next, with %s on the node's machine:\n  mixnet node enrol --config NODE.toml --grant %s\n", name, filepath.Base(name))
@@ -201,15 +212,6 @@ func (a *authority) admit(node enrolledNode, replace bool, now time.Time) (revok
 	return revoked, nil
 }
 
-// enter puts a node in the list, in place of its last enrolment with the same machine.
-func (a *authority) enter(node enrolledNode) {
-	if i := slices.IndexFunc(a.nodes, func(n enrolledNode) bool { return n.sameAs(&node) }); i >= 0 {
-		a.nodes[i] = node
-		return
-	}
-	a.nodes = append(a.nodes, node)
-}
-
 // vouched says who vouches for the machine of a record.
 func (a *authority) vouched(r *tao.Record) string {
 	if r.Kind == tao.Soft {
@@ -228,16 +230,17 @@ func (a *authority) vouched(r *tao.Record) string {
 	return ""
 }
 
-// adviseToSign says why the policy that is in force does not do for a record, where it does not.
-func (a *authority) adviseToSign(out io.Writer, r *tao.Record, revoked bool) error {
+// adviseToSign says that the policy that is in force does not do for a node, or for what was revoked, where it does not.
+func (a *authority) adviseToSign(out io.Writer, node *enrolledNode, revoked bool) error {
 	p, err := a.signed()
 	if err != nil {
 		return err
 	}
-	signer := p != nil && (r.Signer.Equal(p.Key) || slices.ContainsFunc(p.Enrollers, func(e tao.Enroller) bool { return r.Signer.Equal(e.Key) }))
-	good := signer && slices.Contains(p.Attestors, r.Kind) && (r.Kind == tao.Soft || slices.Contains(p.Roots, r.Root))
-	if !good || revoked {
+	switch {
+	case p == nil || node.refusedBy(p) != "":
 		fmt.Fprintf(out, "It counts after the policy has been signed anew, 'mixnet policy sign%s'.\n", inFolder(a.dir))
+	case revoked:
+		fmt.Fprintf(out, "What is revoked counts until the policy has been signed anew, 'mixnet policy sign%s'. Take the grant to the node before.\n", inFolder(a.dir))
 	}
 	return nil
 }
@@ -246,7 +249,7 @@ func (a *authority) adviseToSign(out io.Writer, r *tao.Record, revoked bool) err
 func readRequest(name string) (*tao.Request, error) {
 	signed, err := readBlock(name, requestBlock)
 	if err != nil {
-		return nil, &remedied{clean(err.Error()), "name the file that 'mixnet node enrol' has made on the node's machine"}
+		return nil, &remedied{wrongs(err), "name the file that 'mixnet node enrol' has made on the node's machine"}
 	}
 	r, err := tao.ParseRequest(signed)
 	if err != nil {

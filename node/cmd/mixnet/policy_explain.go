@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -122,7 +121,7 @@ func (e *explanation) gather(ctx context.Context, ids []directory.NodeID, files 
 	} else if len(signed) == 0 {
 		err = fmt.Errorf("the network %s has no policy: its directory.toml names one in [policy]; or judge by one of yours, with --policy", where)
 	} else if j.policy, err = tao.ParsePolicy(signed, client.Policy); err != nil {
-		err = &remedied{fmt.Sprintf("the directory's policy: %s", clean(plain(err))), "is --policy-key the right one?"}
+		err = &remedied{fmt.Sprintf("the directory's policy: %s", wrongs(err)), "is --policy-key the right one?"}
 	}
 	if err != nil {
 		return nil, nil, err
@@ -244,9 +243,6 @@ func (j *judge) explainNode(out io.Writer, n *listedNode) (accepted bool) {
 	return true
 }
 
-// wrongs returns what a rule has against a node, in one line.
-func wrongs(err error) string { return clean(strings.ReplaceAll(err.Error(), "tao: ", "")) }
-
 // checkDescriptor says of a descriptor what needs no policy.
 func (j *judge) checkDescriptor(n *listedNode) tao.Finding {
 	const rule = "descriptor"
@@ -281,7 +277,7 @@ func (n *listedNode) marks() []mark {
 	if err != nil {
 		return marks
 	}
-	marks = append(marks, mark{"its key", record.KeyHash()})
+	marks = append(marks, mark{"its key", record.KeyHash()}, mark{"its enrolment", record.Hash()})
 	if record.Kind != tao.Soft {
 		marks = append(marks, mark{"its TPM", record.Endorsement})
 	}

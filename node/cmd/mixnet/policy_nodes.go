@@ -25,6 +25,8 @@ type enrolledNode struct {
 	Issued   time.Time        `json:"issued"`
 	Expires  time.Time        `json:"expires"`
 	Signer   publicKey        `json:"signer"`
+	Record   digest           `json:"enrolment"`         // by which this enrolment is revoked
+	Earlier  []enrolledNode   `json:"earlier,omitempty"` // its enrolments with this machine that count too
 }
 
 // applicant returns the part of an entry that a request tells.
@@ -56,6 +58,7 @@ func nodeOf(r *tao.Record) enrolledNode {
 		Issued:   r.Issued.UTC().Truncate(time.Second),
 		Expires:  r.Expires.UTC().Truncate(time.Second),
 		Signer:   publicKey(r.Signer),
+		Record:   r.Hash(),
 	}
 	if r.Kind != tao.Soft {
 		n.TPM, n.Root = (*digest)(&r.Endorsement), (*digest)(&r.Root)
@@ -170,7 +173,8 @@ func policyRevokeCommand() *cobra.Command {
 		Use:   "revoke NODE|SHA256",
 		Short: "Trust a node, a machine or a program no more",
 		Long: `Revoke a node that was enrolled here, by its id: the node, its attestation key and its TPM, none of which can be enrolled
-anew then. Or revoke what has a SHA-256: a program, a TPM's endorsement key, an attestation key or a node's identity.
+anew then. Or revoke what has a SHA-256: a program, a TPM's endorsement key, an attestation key, one enrolment of a node or
+a node's identity.
 It is in force when the policy is signed, and directories, nodes and clients have that. --remove takes it back.`,
 		Example: "  mixnet policy revoke 1f2e3d4c5b6a798897a6b5c4\n  mixnet policy revoke 1f2e3d4c5b6a798897a6b5c4 --remove",
 		Args:    oneArgument("the id of a node, or a SHA-256"),
@@ -221,7 +225,11 @@ func (a *authority) marksOf(argument string) ([]mark, error) {
 		return n.marks(), nil // it is the node's public key, and no hash of anything
 	}
 	for i := range a.nodes {
-		for _, m := range a.nodes[i].marks() {
+		marks := a.nodes[i].marks()
+		for _, n := range a.nodes[i].enrolments() {
+			marks = append(marks, n.recordMark())
+		}
+		for _, m := range marks {
 			if m.hash == hash {
 				return []mark{m}, nil
 			}
@@ -235,7 +243,7 @@ func (a *authority) marksOf(argument string) ([]mark, error) {
 	return []mark{{unknownMark, hash}}, nil
 }
 
-const unknownMark = "program, TPM, attestation key or node"
+const unknownMark = "program, TPM, attestation key, enrolment or node"
 
 // unrevoke takes marks back.
 func (a *authority) unrevoke(argument string, marks []mark) error {

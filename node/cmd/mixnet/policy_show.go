@@ -108,11 +108,11 @@ func keyToShow(digits, dir string) (ed25519.PublicKey, error) {
 func readPolicy(file string, key ed25519.PublicKey) (*tao.Policy, error) {
 	signed, err := readBlock(file, policyBlock)
 	if err != nil {
-		return nil, &remedied{clean(err.Error()), "name the file that 'mixnet policy sign' has made"}
+		return nil, &remedied{wrongs(err), "name the file that 'mixnet policy sign' has made"}
 	}
 	p, err := tao.ParsePolicy(signed, key)
 	if err != nil {
-		return nil, &remedied{fmt.Sprintf("%s: %s", file, clean(err.Error())), "is --policy-key the right one, and the file as it was signed?"}
+		return nil, &remedied{fmt.Sprintf("%s: %s", file, wrongs(err)), "is --policy-key the right one, and the file as it was signed?"}
 	}
 	return p, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,7 +69,7 @@ func (a *authority) sign(out, warnings io.Writer, now time.Time, lasts time.Dura
 	}
 	signed, err := policy.Sign(key)
 	if err != nil {
-		return &remedied{fmt.Sprintf("nothing was signed: %s", clean(err.Error())), "change " + a.file(draftFile)}
+		return &remedied{fmt.Sprintf("nothing was signed: %s", wrongs(err)), "change " + a.file(draftFile)}
 	}
 	policy, err = tao.ParsePolicy(signed, key.Public().(ed25519.PublicKey)) // what others will read
 	if err != nil {
@@ -127,6 +128,12 @@ func (a *authority) doubts(p, last *tao.Policy, now time.Time) (all []string) {
 			} else if n.Expires.Before(p.Expires) {
 				doubt("the enrolment of node %v ends on %s", n.Node, n.Expires.Format(time.DateOnly))
 			}
+			for _, old := range n.Earlier {
+				if old.exceeds(n) && a.counts(&old, now) && old.refusedBy(p) == "" {
+					doubt("the %s lets it be more than its last one, and counts until %s: %v ('mixnet policy revoke %v')",
+						old.recordMark().what, old.Expires.Format(time.DateOnly), strings.Join(old.Roles, ", "), old.Record)
+				}
+			}
 		}
 	}
 	return all
@@ -136,6 +143,11 @@ func (a *authority) doubts(p, last *tao.Policy, now time.Time) (all []string) {
 func (n *enrolledNode) refusedBy(p *tao.Policy) string {
 	kind, err := tao.ParseKind(n.Attestor)
 	signer := bytes.Equal(n.Signer, p.Key) || slices.ContainsFunc(p.Enrollers, func(e tao.Enroller) bool { return bytes.Equal(n.Signer, e.Key) })
+	for _, m := range append(n.marks(), n.recordMark()) {
+		if slices.Contains(p.Revoked, [32]byte(m.hash)) {
+			return "the " + m.what + " is revoked"
+		}
+	}
 	switch {
 	case err != nil || !slices.Contains(p.Attestors, kind):
 		return fmt.Sprintf("its attestor is a %s one", n.Attestor)

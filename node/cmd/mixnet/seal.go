@@ -168,7 +168,7 @@ func copyKey(file string, key ed25519.PrivateKey) error {
 func openSealed(path string, d *tpm.Device) (ed25519.PrivateKey, error) {
 	blob, err := readBlock(path, sealedBlock)
 	if err != nil {
-		return nil, &remedied{clean(err.Error()), "name the file that 'mixnet node seal' made, or bring the key back from the backup"}
+		return nil, &remedied{wrongs(err), "name the file that 'mixnet node seal' made, or bring the key back from the backup"}
 	}
 	seed, err := d.Unseal(blob)
 	defer clear(seed)
