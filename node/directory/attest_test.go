@@ -47,6 +47,7 @@ func policyOf(t testing.TB, version uint64, change func(*tao.Policy)) []byte {
 type attestor struct {
 	enroller ed25519.PrivateKey // policyKey if nil
 	roles    tao.Roles          // mix and exit if zero
+	issued   time.Time          // its record; an hour before start if zero
 	expires  time.Time          // of its record; a year after start if zero
 	program  [32]byte
 	settings *tao.Configuration
@@ -67,6 +68,9 @@ func (a attestor) attest(t testing.TB, n byte, d Descriptor) Descriptor {
 	if a.expires.IsZero() {
 		a.expires = start.Add(365 * 24 * time.Hour)
 	}
+	if a.issued.IsZero() {
+		a.issued = start.Add(-time.Hour)
+	}
 	if a.program == [32]byte{} {
 		a.program = program
 	}
@@ -84,7 +88,7 @@ func (a attestor) attest(t testing.TB, n byte, d Descriptor) Descriptor {
 	}
 	record := tao.Record{
 		Identity: d.Identity, Kind: by.Kind(), Key: by.Key(), Endorsement: a.vouched, Root: a.vouched,
-		Roles: a.roles, Issued: start.Add(-time.Hour), Expires: a.expires,
+		Roles: a.roles, Issued: a.issued, Expires: a.expires,
 	}
 	enrolled, err := record.Sign(a.enroller)
 	require.NoError(t, err)

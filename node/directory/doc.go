@@ -17,7 +17,8 @@
 //     evidence satisfies it. A client that is given the policy's key judges each node again, by that key and no word of
 //     the directory: [View].Nodes are those that it trusts, [View].Refused says why not of the others, and [View.At]
 //     leaves a node out from the second on at which its evidence, its enrolment or the policy ends. A client does not
-//     go back to an older policy, nor to a quote that is older than one by the same TPM that it has seen.
+//     go back to an older policy, nor to a quote that is older than one by the same TPM that it has seen. Of nodes that
+//     have one TPM or attestation key, whoever enrolled them, a client trusts the one alone that was enrolled last.
 //   - A stamp, with which each view begins, proves by itself that the directory has made it, and when. Nothing else
 //     that a directory signs passes for one. Evidence of a node is over a stamp, and so was made after that.
 //   - A view is the directory's, is not older than the one before it, and has not expired. The same holds for a

@@ -13,8 +13,9 @@ var (
 	ErrNetwork          = errors.New("impossible network")
 	ErrOtherNetwork     = errors.New("the node is set up for a network with other parameters")
 	ErrOlder            = errors.New("older than what is known already")
-	ErrPolicy           = errors.New("the network has no policy to go by")
+	ErrPolicy           = errors.New("the network's policy cannot be followed")
 	ErrTwoPolicies      = errors.New("the policy key has signed two policies of version")
+	ErrSameMachine      = errors.New("another node has the same TPM, or the same attestation key")
 )
 
 // What else a [Server] refuses a node for.

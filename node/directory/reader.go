@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
@@ -54,7 +55,7 @@ func (r *reader) read(v *View, list cryptobyte.String, now time.Time) error {
 	var (
 		network = v.Network.Hash()
 		known   = make(map[[sha256.Size]byte]*understood, len(descriptors))
-		last    NodeID
+		all     = make([]*understood, 0, len(descriptors))
 	)
 	for i, signed := range descriptors {
 		hash := sha256.Sum256(signed)
@@ -65,23 +66,26 @@ func (r *reader) read(v *View, list cryptobyte.String, now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("%w: node %d: %w", ErrView, i, err)
 		}
-		if i > 0 && compare(last, u.id) >= 0 {
-			return fmt.Errorf("%w: node %s comes after %s, must be sorted and listed once", ErrView, u.id, last)
+		if i > 0 && compare(all[i-1].id, u.id) >= 0 {
+			return fmt.Errorf("%w: node %s comes after %s, must be sorted and listed once", ErrView, u.id, all[i-1].id)
 		}
-		last, known[hash] = u.id, u
+		known[hash], all = u, append(all, u)
 		if r.judge != nil && !u.stands(v.Policy, now) {
 			u.judgement = r.judge.judge(u.desc, v.Policy, now)
 		}
-		switch {
-		case u.err != nil:
-			v.Refused = append(v.Refused, Refusal{u.id, u.desc.Address, u.err})
+	}
+	r.known = known
+	twice := doubles(all, now)
+	for _, u := range all {
+		if err := cmp.Or(u.err, twice[u]); err != nil {
+			v.Refused = append(v.Refused, Refusal{u.id, u.desc.Address, err})
 			continue
-		case u.verdict != nil:
+		}
+		if u.verdict != nil {
 			v.verdicts[u.desc] = u.verdict
 		}
 		v.Nodes = append(v.Nodes, u.desc)
 	}
-	r.known = known
 	return nil
 }
 

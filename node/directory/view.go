@@ -51,7 +51,7 @@ type View struct {
 type Refusal struct {
 	Node    NodeID
 	Address string
-	Err     error // wraps one of the errors of package tao, or ErrExpired for evidence that has expired meanwhile
+	Err     error // wraps one of the errors of package tao, ErrSameMachine, or ErrExpired for evidence that has expired meanwhile
 }
 
 // ParseView returns the view in signed, of which it keeps no part, after it has checked the directory's signature,
