@@ -5,6 +5,7 @@ package main
 import (
 	"io/fs"
 	"os/signal"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,3 +19,6 @@ func accessible(folder string) error { return unix.Access(folder, unix.W_OK|unix
 // surviveFullFiles makes a file that has reached the size which this process may write like a full disk: an error of the
 // write, and not the end of the process.
 func surviveFullFiles() { signal.Ignore(unix.SIGXFSZ) }
+
+// ownSession starts a process that is not in this one's group, with which it would be killed.
+func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

@@ -86,7 +86,11 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$0" 2>/dev/null && exit; sleep 0.1;
 // makePassingFolder makes one among the system's temporary files, with a name of this pattern.
 func makePassingFolder(pattern string) (_ *passingFolder, err error) {
 	f := new(passingFolder)
-	if f.name, err = os.MkdirTemp("", pattern); err != nil {
+	temporary, err := filepath.Abs(os.TempDir()) // as the remover is elsewhere
+	if err != nil {
+		return nil, err
+	}
+	if f.name, err = os.MkdirTemp(temporary, pattern); err != nil {
 		return nil, err
 	}
 	input, hold, err := os.Pipe()
@@ -96,6 +100,7 @@ func makePassingFolder(pattern string) (_ *passingFolder, err error) {
 		f.remover = exec.Command("/bin/sh", "-c", removing, f.name)
 		f.remover.Stdin = input
 		f.remover.Dir = "/"
+		f.remover.SysProcAttr = ownSession()
 		if err = f.remover.Start(); err != nil {
 			hold.Close()
 		}

@@ -50,6 +50,22 @@ func running(pid string) bool {
 	return err == nil && !strings.HasPrefix(rest, "Z")
 }
 
+// TestPassingFolder: it is removed wherever its name starts, by who is not killed with this process and its group.
+func TestPassingFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("TMPDIR", ".")
+	f, err := makePassingFolder("passing-*")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(f.name, "state"), nil, 0o600))
+	group, err := syscall.Getpgid(f.remover.Process.Pid)
+	require.NoError(t, err)
+	require.Equal(t, f.remover.Process.Pid, group)
+	f.remove()
+	left, err := os.ReadDir(".")
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 // TestUpWithTPMs: six mixes with a TPM each, a page through three of them, and nothing is left behind, whatever ends it.
 func TestUpWithTPMs(t *testing.T) {
 	needTPMs(t)
