@@ -39,6 +39,11 @@ type draftMinimum struct {
 	MeanDelay span   `json:"mean_delay"`
 }
 
+// tao returns it as it is signed.
+func (m *draftMinimum) tao() tao.Minimum {
+	return tao.Minimum{Size: m.Senders, Interval: time.Duration(m.Interval), MeanDelay: time.Duration(m.MeanDelay)}
+}
+
 // allowance is a program or a configuration that nodes of these roles may have.
 type allowance struct {
 	SHA256 digest   `json:"sha256"`
@@ -92,10 +97,8 @@ func (d *draft) policy(version uint64, issued, expires time.Time) (*tao.Policy, 
 	p := &tao.Policy{
 		Version: version, Issued: issued, Expires: expires,
 		LogRegister: d.LogRegister,
-		Minimum: tao.Minimum{
-			Size: d.Minimum.Senders, Interval: time.Duration(d.Minimum.Interval), MeanDelay: time.Duration(d.Minimum.MeanDelay),
-		},
-		MaxAge: time.Duration(d.MaxAge),
+		Minimum:     d.Minimum.tao(),
+		MaxAge:      time.Duration(d.MaxAge),
 	}
 	for _, name := range d.Attestors {
 		kind, err := tao.ParseKind(name)

@@ -57,7 +57,7 @@ func TestShowPolicy(t *testing.T) {
 	p := signedIn(t, dir)
 
 	said := succeed(t, "policy", "show", "--dir", dir)
-	for _, part := range []string{key, hash + " to be: mix, exit; mixnet 1.4", strings.Repeat("c", 64), strings.Repeat("b", 64), "every 2h", "4 senders"} {
+	for _, part := range []string{key, hash + " to be: mix, exit; mixnet 1.4", strings.Repeat("c", 64), strings.Repeat("b", 64), "every 2h", "4 senders", "\ngood until "} {
 		require.Contains(t, said, part)
 	}
 	file := filepath.Join(dir, signedPolicyFile)

@@ -157,7 +157,9 @@ func TestExplainNetwork(t *testing.T) {
 	good, bad := v.addNode(t, "soft"), v.addNode(t, "soft")
 	edit(t, bad, `size = 2`)
 	v.allowAll(t, good)
-	require.Contains(t, succeed(t, "policy", "allow", "configuration", bad, "--dir", v.dir), "packets leave   threshold: 2 senders, or 1s")
+	said := succeed(t, "policy", "allow", "configuration", bad, "--dir", v.dir)
+	require.Contains(t, said, "packets leave   threshold: 2 senders, or 1s")
+	require.Contains(t, said, "Warning: mixes with it are refused, as packets leave that come from 2 senders, must be 4 or more")
 	v.enrol(t, good)
 	v.enrol(t, bad)
 	accepted, small := v.register(t, good, nil), v.register(t, bad, nil)
@@ -185,7 +187,7 @@ func TestExplainNetwork(t *testing.T) {
 func TestConfigurationIsMeasuredWithoutANetwork(t *testing.T) {
 	v := newVillage(t, "--soft")
 	config := v.addNode(t, "soft")
-	succeed(t, "policy", "allow", "configuration", config, "--dir", v.dir)
+	require.NotContains(t, succeed(t, "policy", "allow", "configuration", config, "--dir", v.dir), "Warning")
 	asked := draftIn(t, v.dir).Configurations
 
 	folder := filepath.Join(t.TempDir(), "directory")

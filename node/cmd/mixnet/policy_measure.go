@@ -123,6 +123,10 @@ func (m *measured) describe(file string, d *draft) string {
 	fmt.Fprintf(&text, "  packets leave   %v\n", strings.TrimSuffix(m.configuration.String(), "; keys on disk"))
 	fmt.Fprintf(&text, "  epoch keys      %s\n", keys)
 	fmt.Fprintf(&text, "  network         up to %d hops, payloads of %d bytes, epochs of %s%s\n", n.MaxHops, n.PayloadSize, short(n.Epoch), delay)
+	minimum := d.Minimum.tao()
+	if less := minimum.Check(&m.configuration); less != "" {
+		fmt.Fprintf(&text, "Warning: mixes with it are refused, as %s, by the draft's minimum: change [mix] there, or minimum in the draft.\n", less)
+	}
 	if m.attested && m.register != int(d.LogRegister) {
 		fmt.Fprintf(&text, "The node measures into register %d, and the policy wants it in %d: change attestation.register there, or log_register in the draft.\n", m.register, d.LogRegister)
 	}

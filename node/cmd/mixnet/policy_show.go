@@ -170,7 +170,8 @@ func printPolicy(to io.Writer, p *tao.Policy, names *draft) {
 	}
 	line("policy key", "%x", p.Key)
 	line("version", "%d", p.Version)
-	line("good", "from %s until %s", p.Issued.Format(time.RFC3339), p.Expires.Format(time.RFC3339))
+	line("issued", "%s", p.Issued.Format(time.RFC3339))
+	line("good until", "%s", p.Expires.Format(time.RFC3339))
 	var attestors []string
 	for _, k := range p.Attestors {
 		if attestors = append(attestors, k.String()); k == tao.Soft {
@@ -258,7 +259,8 @@ func showEnrolment(to io.Writer, file string) error {
 		line("root", "%x", r.Root)
 		line("enrolled", "at start %d of the machine", r.Resets)
 	}
-	line("good", "from %s until %s", r.Issued.Format(time.RFC3339), r.Expires.Format(time.RFC3339))
+	line("issued", "%s", r.Issued.Format(time.RFC3339))
+	line("good until", "%s", r.Expires.Format(time.RFC3339))
 	line("signed by", "%x", r.Signer)
 	return nil
 }
