@@ -2,8 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -48,11 +46,4 @@ func (n *Node) Drain(ctx context.Context) error {
 // away nor the one that each link has ready to read into.
 func (n *Node) waiting() int64 {
 	return n.live.Load() - int64(n.boxes.kept()) - n.senders.mixes.Load() - n.senders.others.Load()
-}
-
-// below draws a duration from 0 to d, of which it does not matter that the last ones are a little less likely.
-func below(d time.Duration) time.Duration {
-	var b [8]byte
-	rand.Read(b[:])
-	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(max(d, 1)))
 }

@@ -148,8 +148,8 @@ func (p *peer) see(desc *directory.Descriptor, view *directory.View, now time.Ti
 	p.trust = trust{view.Policy, view.TrustedUntil(desc, now)}
 }
 
-// trustedUntil returns until when a view's policy trusts the peer, which the view does not list. Packets wait meanwhile, so that
-// evidence is verified again only where the policy is another.
+// trustedUntil returns until when a view's policy trusts the peer, which the view does not list. Packets wait meanwhile,
+// so that evidence is verified again only where the policy is another.
 func (p *peer) trustedUntil(view *directory.View, now time.Time) time.Time {
 	if p.trust.by != view.Policy || view.Refuses(p.listed.ID()) {
 		p.trust = trust{view.Policy, view.TrustedUntil(p.listed, now)}

@@ -3,10 +3,13 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -22,11 +25,44 @@ type registration struct {
 	stamped time.Time // of the evidence
 }
 
+// maxPause is how long a node that the directory refuses waits at most until it tries again, unless views come less often.
+const maxPause = time.Minute
+
+// setback paces a node that registers in vain: it makes evidence each time, and what a directory hears too often it
+// refuses for that, whatever else there is to be said. The zero value is that of a node which is listed as it has registered.
+type setback struct {
+	refused bool   // the directory did, the last time
+	said    string // why the last attempt failed, as the log has it, without digits
+
+	pause  time.Duration // after the last attempt
+	until  time.Time     // when that is over
+	keys   []directory.EpochKey
+	policy uint64 // version; with others than these it is worth trying at once
+}
+
+// holds reports whether the node is not to try again yet.
+func (s *setback) holds(keys []directory.EpochKey, policy uint64, now time.Time) bool {
+	return now.Before(s.until) && policy == s.policy && slices.Equal(keys, s.keys)
+}
+
+// add takes note of an attempt at that time, of which no view has shown yet that it was of use. Views come every refresh,
+// but not to the second: half of that is left to them.
+func (s *setback) add(keys []directory.EpochKey, policy uint64, refresh time.Duration, now time.Time) {
+	if policy != s.policy || !slices.Equal(keys, s.keys) {
+		s.pause = 0
+	}
+	s.pause = min(max(2*s.pause, refresh), max(maxPause, refresh))
+	s.until, s.keys, s.policy = now.Add(s.pause-refresh/2), keys, policy
+}
+
 // enlist keeps the node in the directory until it is to leave, or ctx ends. It waits for the directory, and for whatever
 // makes the node's evidence; nothing waits for it.
 func (n *Node) enlist(ctx context.Context) error {
 	defer close(n.left)
-	var told registration
+	var (
+		told registration
+		back setback
+	)
 	announce := time.NewTimer(0)
 	announce.Stop()
 	defer announce.Stop()
@@ -50,28 +86,63 @@ func (n *Node) enlist(ctx context.Context) error {
 		if view == nil {
 			continue
 		}
-		if d, listed := view.Node(n.id); listed && d.Version > n.version {
+		d, listed := view.Node(n.id)
+		if listed && d.Version > n.version {
 			n.cfg.Log.Error("the directory lists this node as another process has registered it: is its key in use twice?", "address", d.Address)
 		}
-		if !n.isDue(&told, view, time.Now()) {
+		if listed && !back.refused {
+			back.pause, back.until = 0, time.Time{}
+		}
+		now, keys, policy := time.Now(), n.ring.Keys(), policyVersion(view)
+		if !n.isDue(&told, view, now) || back.holds(keys, policy, now) {
 			continue
 		}
 		until, err := n.register(ctx, view)
 		n.noteEvidence(until, err)
-		switch {
-		case errors.Is(err, errNoEvidence): // it was said
-			continue
-		case err != nil:
-			n.cfg.Log.Warn("the directory does not take this node", "error", err)
+		if errors.Is(err, errNoEvidence) { // it was said, and the directory was told nothing
 			continue
 		}
+		back.refused = errors.Is(err, directory.ErrRefused)
+		if back.refused || err == nil {
+			back.add(keys, policy, n.cfg.Refresh, time.Now())
+		}
+		if err != nil {
+			if reason := withoutDigits(err.Error()); back.said != reason {
+				n.cfg.Log.Warn("the directory does not take this node; trying again", "error", err)
+				back.said = reason
+			}
+			continue
+		}
+		back.said = ""
 		n.cfg.Log.Info("registered with the directory", "node", n.id.String())
-		told = registration{at: time.Now(), view: view.Version, stamped: view.Published}
-		if view.Policy != nil {
-			told.policy = view.Policy.Version
-		}
+		told = registration{at: time.Now(), view: view.Version, policy: policy, stamped: view.Published}
 		wake(n.ask)
 	}
+}
+
+// withoutDigits makes one reason of those that differ by the time which they say it is.
+func withoutDigits(reason string) string {
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}, reason)
+}
+
+// policyVersion returns that of a view's policy, 0 where it has none.
+func policyVersion(view *directory.View) uint64 {
+	if view.Policy == nil {
+		return 0
+	}
+	return view.Policy.Version
+}
+
+// below draws a duration from 0 to d, of which it does not matter that the last ones are a little less likely.
+func below(d time.Duration) time.Duration {
+	var b [8]byte
+	rand.Read(b[:])
+	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(max(d, 1)))
 }
 
 // isDue reports whether the directory is to be told of the node again.

@@ -210,10 +210,20 @@ type machine struct {
 	failure error         // guarded by mu
 	hangs   chan struct{} // until it is closed, where not nil; guarded by mu
 	takes   time.Duration // guarded by mu
+	quotes  int           // guarded by mu
+}
+
+// quoted returns how often it was asked for a quote since the last time.
+func (m *machine) quoted() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer func() { m.quotes = 0 }()
+	return m.quotes
 }
 
 func (m *machine) Quote(qualifying [32]byte, registers []uint8) (tao.Quote, error) {
 	m.mu.Lock()
+	m.quotes++
 	failure, hangs, takes := m.failure, m.hangs, m.takes
 	m.mu.Unlock()
 	if hangs != nil {

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// doubles returns why some of the nodes that the policy trusts are refused all the same: their machine is another
-// node of the view, too. Several enrollers may have enrolled it, none of whom knows of the others; and whoever counts on the
-// nodes of a path being different machines must find each of them once. The node that was enrolled last stays, which is what
-// is wanted of a machine that was set up anew; of several that were enrolled in the same second it is the one with the lowest id.
-// What has expired at that time counts for nothing.
+// doubles returns why some of the nodes that the policy trusts are refused all the same: their machine is another node of
+// the view, too. Several enrollers may have enrolled it, none of whom knows of the others; and a path has different
+// machines only where each is one node. The node that was enrolled last stays, which is what is wanted of a machine that
+// was set up anew; of those that were enrolled in the same second it is the one with the lowest id. What has expired at that
+// time counts for nothing.
 func doubles(all []*understood, now time.Time) map[*understood]error {
 	var trusted []*understood
 	for _, u := range all {

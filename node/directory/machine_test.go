@@ -9,8 +9,8 @@ import (
 	"sphinxmix.example/tao"
 )
 
-// onOne returns a signed descriptor of node n, with good evidence of the machine that has the key of owner, which was enrolled as
-// that node then.
+// onOne returns a signed descriptor of node n, with good evidence of the machine that has the key of owner, which was
+// enrolled as that node then.
 func onOne(t *testing.T, owner, n byte, issued time.Time) []byte {
 	t.Helper()
 	return signed(t, n, attestor{tpm: tao.NewSoft(identity(owner)), issued: issued}.attest(t, n, describe(n)))
@@ -68,7 +68,8 @@ func TestOneMachineIsOneNode(t *testing.T) {
 	}
 }
 
-// What counts for nothing by itself takes nobody's place: evidence that is over, a descriptor that is, and what the policy refuses.
+// What counts for nothing by itself takes nobody's place: evidence that is over, a descriptor that is, and what the policy
+// refuses.
 func TestOnlyATrustedNodeTakesTheMachineOfAnother(t *testing.T) {
 	old := signed(t, 1, attestor{tpm: tao.NewSoft(identity(90)), stamp: stampAt(start.Add(10 * time.Minute))}.attest(t, 1, describe(1)))
 	expires := describe(2)

@@ -51,7 +51,7 @@ type View struct {
 type Refusal struct {
 	Node    NodeID
 	Address string
-	Err     error // wraps one of the errors of package tao, ErrSameMachine, or ErrExpired for evidence that has expired meanwhile
+	Err     error // wraps an error of package tao, ErrSameMachine, or ErrExpired for evidence that has expired meanwhile
 }
 
 // ParseView returns the view in signed, of which it keeps no part, after it has checked the directory's signature,
@@ -100,9 +100,9 @@ func (v *View) Refuses(id NodeID) bool {
 	return refused
 }
 
-// TrustedUntil returns until when the view's Policy trusts a node: by what the view has of it, and where that does not have it any
-// more, by d, which is the last that was heard of it. That costs one Verify. It returns the zero time where the node is not
-// trusted, and the end of the year 9999 where there is no Policy.
+// TrustedUntil returns until when the view's Policy trusts a node: by what the view has of it, and where that does not
+// have it any more, by d, which is the last that was heard of it. That costs one Verify. It returns the zero time where the
+// node is not trusted, and the end of the year 9999 where there is no Policy.
 func (v *View) TrustedUntil(d *Descriptor, now time.Time) time.Time {
 	if v.Policy == nil {
 		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
@@ -123,8 +123,8 @@ func (v *View) TrustedUntil(d *Descriptor, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// Next returns when the view, its policy, or the descriptor or the evidence of one of its nodes expires: from when on At returns
-// something else. It is the zero time where At has not returned the view.
+// Next returns when the view, its policy, or the descriptor or the evidence of one of its nodes expires: from when on At
+// returns something else. It is the zero time where At has not returned the view.
 func (v *View) Next() time.Time { return v.next }
 
 // At returns the view as it is good at a time: v itself where nothing in it has expired. It leaves out nodes whose
