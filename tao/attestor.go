@@ -38,14 +38,14 @@ func ParseKind(name string) (Kind, error) {
 
 func (k Kind) valid() bool { return k == TPM || k == Soft }
 
-// An Attestor measures and quotes: a TPM (package tao/tpm), or [NewSoft]. Registers are the PCRs of a TPM in the SHA-256
-// bank. It may be used by several goroutines at once.
+// An Attestor measures and quotes: a TPM (package tao/tpm), or [NewSoft]. Registers are the PCRs of a TPM in the
+// SHA-256 bank. It may be used by several goroutines at once.
 type Attestor interface {
 	// Kind returns the same each time.
 	Kind() Kind
 
-	// Key returns the public half of the attestation key that quotes are signed with, which is the same after every restart:
-	// a TPMT_PUBLIC for a TPM, the 32 bytes of an Ed25519 key for a soft attestor.
+	// Key returns the public half of the attestation key that quotes are signed with, which is the same after every
+	// restart: a TPMT_PUBLIC for a TPM, the 32 bytes of an Ed25519 key for a soft attestor.
 	Key() []byte
 
 	// Extend changes a register as the function [Extend] does.
@@ -54,8 +54,8 @@ type Attestor interface {
 	// Read returns the value of a register.
 	Read(register uint8) ([32]byte, error)
 
-	// Quote returns a statement about the values of registers, 1 or more of them in ascending order, and qualifying. The
-	// values may be others than those that were read before or will be after.
+	// Quote returns a statement about the values of registers, 1 or more of them in ascending order, and qualifying.
+	// The values may be others than those that were read before or will be after.
 	Quote(qualifying [32]byte, registers []uint8) (Quote, error)
 }
 
@@ -74,12 +74,12 @@ type Register struct {
 // LastRegister is the last of the registers that every TPM has.
 const LastRegister = 23
 
-// DefaultRegister is the register that events are measured into unless another one is configured. Nothing but a restart of
-// the machine resets it.
+// DefaultRegister is the register that events are measured into unless another one is configured. Nothing but a
+// restart of the machine resets it.
 const DefaultRegister = 14
 
-// CheckLogRegister says what keeps a register from being the one that events are measured into: 0 is the firmware's, and those
-// from 16 on can be reset without a restart.
+// CheckLogRegister says what keeps a register from being the one that events are measured into: 0 is the firmware's,
+// and those from 16 on can be reset without a restart.
 func CheckLogRegister(register uint8) error {
 	if register < 1 || register > 15 {
 		return fmt.Errorf("tao: register %d is not for measuring programs into: give one from 1 to 15", register)
@@ -97,8 +97,8 @@ type soft struct {
 	registers [LastRegister + 1][32]byte // guarded by mu
 }
 
-// NewSoft returns an attestor that signs with key, and whose registers are zero. Its evidence is marked soft, and refused
-// under every policy that does not accept that: whoever has the key can say anything with it.
+// NewSoft returns an attestor that signs with key, and whose registers are zero. Its evidence is marked soft, and
+// refused under every policy that does not accept that: whoever has the key can say anything with it.
 func NewSoft(key ed25519.PrivateKey) Attestor { return &soft{key: key} }
 
 // Format prints nothing of the key, whatever the verb.

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// What a verifier needs of TPM 2.0 is three structures, of which it accepts one form each. They are read here field by field:
-// package tpm2 does it by reflection, which takes longer than all signatures of a verification together, and leaves to its
-// callers what may follow behind.
+// What a verifier needs of TPM 2.0 is three structures, of which it accepts one form each. They are read here field by
+// field: package tpm2 does it by reflection, which takes longer than all signatures of a verification together, and
+// leaves to its callers what may follow behind.
 
 // Numbers of TPM 2.0 Library, part 2.
 const (
@@ -45,9 +45,9 @@ type tpmKey struct {
 	ecdsa      *ecdsa.PublicKey // nil where it is not one of ECDSA over P-256 with SHA-256
 }
 
-// CheckAttestationKey says what keeps a TPMT_PUBLIC from being an attestation key. It must be made by its TPM and never leave
-// it, and be restricted: others sign whatever they are given, a quote that no TPM has made among them. ECDSA over P-256 with
-// SHA-256 is the one kind. The error wraps ErrKey.
+// CheckAttestationKey says what keeps a TPMT_PUBLIC from being an attestation key. It must be made by its TPM and
+// never leave it, and be restricted: others sign whatever they are given, a quote that no TPM has made among them.
+// ECDSA over P-256 with SHA-256 is the one kind. The error wraps ErrKey.
 func CheckAttestationKey(public []byte) error {
 	key, err := parseTPMKey(public)
 	if err != nil {

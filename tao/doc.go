@@ -1,11 +1,11 @@
 // Package tao says which nodes of a mix network are to be trusted, from one policy key alone.
 //
-// Whoever holds the policy key signs a [Policy]: who may run which program, set up how, on machines that who vouches for.
-// A node that was enrolled has a [Record]: this identity belongs to that attestation key, which is in the TPM with that
-// endorsement key. It measures what it does into a register of its TPM, has the TPM quote that register over a [Claim] of
-// its keys, and puts all of it into [Evidence] beside its descriptor, with the help of a [Prover]. Whoever reads that
-// asks [Policy.Verify], which needs neither a TPM nor anybody's word, and answers with a [Verdict] or with an error that names
-// the rule. [Policy.Explain] says what each rule has found.
+// Whoever holds the policy key signs a [Policy]: who may run which program, set up how, on machines that who vouches
+// for. A node that was enrolled has a [Record]: this identity belongs to that attestation key, which is in the TPM
+// with that endorsement key. It measures what it does into a register of its TPM, has the TPM quote that register over
+// a [Claim] of its keys, and puts all of it into [Evidence] beside its descriptor, with the help of a [Prover].
+// Whoever reads that asks [Policy.Verify], which needs neither a TPM nor anybody's word, and answers with a [Verdict]
+// or with an error that names the rule. [Policy.Explain] says what each rule has found.
 //
 // README.md draws the chain, says what it proves and what not, and walks an operator through enrolment.
 //
@@ -17,20 +17,20 @@
 //   - Default deny: a zero Policy cannot be signed, and what a policy does not name is refused.
 //   - A verdict rests on the evidence, the subject and the time that Verify is given, and on nothing else. Each part of
 //     the evidence is bound: a change of one byte breaks a rule, or what is signed around it.
-//   - There is one way to write anything. What was parsed, and is written again, comes out as the same bytes; nothing may
-//     stand behind it. Signatures of one thing never hold for another: each has a context of its own.
+//   - There is one way to write anything. What was parsed, and is written again, comes out as the same bytes; nothing
+//     may stand behind it. Signatures of one thing never hold for another: each has a context of its own.
 //   - Bytes from outside make nothing here panic, and cost memory in proportion to their length, which is limited.
 //   - The event log is on disk before the register is extended. A node that crashes between the two goes on.
 //
-// What it does not: a quote shows that somebody with access to this TPM asked for it while its registers had those values.
-// That the program which measured itself told the truth, and that nobody with power over the machine has changed it since,
-// it does not show; see README.md.
+// What it does not: a quote shows that somebody with access to this TPM asked for it while its registers had those
+// values. That the program which measured itself told the truth, and that nobody with power over the machine has
+// changed it since, it does not show; see README.md.
 //
 // # Encoding
 //
-// Numbers are big-endian, times are seconds since 1970 in 8 bytes, and [n] stands before what has a length of n bytes. A
-// signature is Ed25519 over the context, its closing zero byte, and all that stands behind the signature. Lists are in
-// ascending order, of bytes where they are not of numbers, and name nothing twice.
+// Numbers are big-endian, times are seconds since 1970 in 8 bytes, and [n] stands before what has a length of n bytes.
+// A signature is Ed25519 over the context, its closing zero byte, and all that stands behind the signature. Lists are
+// in ascending order, of bytes where they are not of numbers, and name nothing twice.
 //
 //	claim       SHA-256 of: see [Claim.Digest]
 //	event       kind(1) ‖ digest(32), or for a key kind(1) ‖ epoch(8) ‖ key(32); a register is extended with its SHA-256

@@ -21,8 +21,8 @@ func verify(key ed25519.PublicKey, context string, signed []byte) bool {
 	return !lowOrder(key) && ed25519.Verify(key, slices.Concat([]byte(context), body), signature)
 }
 
-// UsableKey reports whether a key has its 32 bytes, and is not of low order: with such a key some signatures hold for every message,
-// or for one in eight, and anybody can make them.
+// UsableKey reports whether a key has its 32 bytes, and is not of low order: with such a key some signatures hold for
+// every message, or for one in eight, and anybody can make them.
 func UsableKey(key ed25519.PublicKey) bool {
 	return len(key) == ed25519.PublicKeySize && !lowOrder(key)
 }

@@ -8,8 +8,8 @@ var (
 	ErrRequest = errors.New("the request cannot be granted")
 )
 
-// The rules of [Policy.Verify], by what is said of evidence that breaks them. The errors returned wrap one of these and say
-// more.
+// The rules of [Policy.Verify], by what is said of evidence that breaks them. The errors returned wrap one of these
+// and say more.
 var (
 	ErrEvidence      = errors.New("the evidence is malformed")
 	ErrKind          = errors.New("the policy does not accept this kind of attestor")

@@ -20,7 +20,8 @@ type Evidence struct {
 	Kind          Kind // of the attestor, that of the record
 }
 
-// The limits of Evidence, in bytes. MaxEvidenceSize leaves room for some 300 epoch keys between two starts of a machine.
+// The limits of Evidence, in bytes. MaxEvidenceSize leaves room for some 300 epoch keys between two starts of a
+// machine.
 const (
 	MaxEvidenceSize = 16 << 10
 	MaxStampSize    = 256
@@ -36,9 +37,9 @@ const evidenceVersion = 1
 //	version(1) = 1 ‖ kind(1) ‖ [2] record ‖ configuration(58) ‖ [2] stamp ‖ log register(1) ‖ [2] log ‖
 //	[2] registers ‖ [2] statement ‖ [2] signature
 //
-// where [2] stands before what has a length of two bytes, a register is index(1) ‖ value(32), numbers are big-endian, and
-// a configuration is network(32) ‖ strategy(1) ‖ size(4) ‖ interval in ms(4) ‖ packets that stay(4) ‖ fraction(4) ‖
-// longest delay in ms(4) ‖ mean delay in ms(4) ‖ keys on disk(1).
+// where [2] stands before what has a length of two bytes, a register is index(1) ‖ value(32), numbers are big-endian,
+// and a configuration is network(32) ‖ strategy(1) ‖ size(4) ‖ interval in ms(4) ‖ packets that stay(4) ‖ fraction(4)
+// ‖ longest delay in ms(4) ‖ mean delay in ms(4) ‖ keys on disk(1).
 func (e *Evidence) Encode() ([]byte, error) {
 	b := cryptobyte.NewBuilder(make([]byte, 0, 1024))
 	b.AddUint8(evidenceVersion)
@@ -61,8 +62,8 @@ func (e *Evidence) Encode() ([]byte, error) {
 	return encoded, nil
 }
 
-// ParseEvidence is the reverse of [Evidence.Encode]. It keeps no part of b, and checks no more than that there is one way
-// to write what it returns: that is for [Policy.Verify]. The error wraps ErrEvidence.
+// ParseEvidence is the reverse of [Evidence.Encode]. It keeps no part of b, and checks no more than that there is one
+// way to write what it returns: that is for [Policy.Verify]. The error wraps ErrEvidence.
 func ParseEvidence(b []byte) (*Evidence, error) {
 	if len(b) > MaxEvidenceSize {
 		return nil, fmt.Errorf("%w: it has %d bytes, at most %d", ErrEvidence, len(b), MaxEvidenceSize)

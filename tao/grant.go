@@ -31,10 +31,10 @@ type Terms struct {
 	Issued, Expires time.Time
 }
 
-// Grant returns a grant of a request, which the record in it becomes of use by: [OpenGrant] gets it out with the help of the
-// one TPM that has both the endorsement key and the attestation key (TPM 2.0 Library, part 1, 24: credential protection).
-// It reads secrets from rand, which must be good. The error wraps ErrRequest, and ErrRoot where nobody vouches for the TPM,
-// or ErrRole where the request does not ask for a role.
+// Grant returns a grant of a request, which the record in it becomes of use by: [OpenGrant] gets it out with the help
+// of the one TPM that has both the endorsement key and the attestation key (TPM 2.0 Library, part 1, 24: credential
+// protection). It reads secrets from rand, which must be good. The error wraps ErrRequest, and ErrRoot where nobody
+// vouches for the TPM, or ErrRole where the request does not ask for a role.
 //
 // Whoever calls it makes sure that no other node has this endorsement key.
 func Grant(rand io.Reader, r *Request, signer ed25519.PrivateKey, roots Roots, terms Terms) (grant []byte, record *Record, err error) {
@@ -107,7 +107,8 @@ func boxOf(key []byte) (cipher.AEAD, error) {
 }
 
 // OpenGrant returns the signed record of a grant. activate is TPM2_ActivateCredential with the endorsement key and the
-// attestation key of the machine; it is not called for a soft attestor. The error wraps ErrRequest, or is that of activate.
+// attestation key of the machine; it is not called for a soft attestor. The error wraps ErrRequest, or is that of
+// activate.
 func OpenGrant(grant []byte, activate func(credential, secret []byte) (key []byte, err error)) (record []byte, err error) {
 	var (
 		s                              = cryptobyte.String(grant)
@@ -152,8 +153,8 @@ var oidEndorsement = asn1.ObjectIdentifier{2, 23, 133, 8, 1}
 // oidAlternativeName is where they name the TPM, in a way that crypto/x509 does not know, and critically so.
 var oidAlternativeName = asn1.ObjectIdentifier{2, 5, 29, 17}
 
-// vouch returns the root that vouches for an endorsement key at a time: its own hash, or that of an authority's certificate.
-// The error wraps ErrRoot.
+// vouch returns the root that vouches for an endorsement key at a time: its own hash, or that of an authority's
+// certificate. The error wraps ErrRoot.
 func (ro *Roots) vouch(hash [32]byte, e Endorsement, now time.Time) ([32]byte, error) {
 	if slices.Contains(ro.Endorsements, hash) {
 		return hash, nil
@@ -204,8 +205,8 @@ func (ro *Roots) vouch(hash [32]byte, e Endorsement, now time.Time) ([32]byte, e
 	return refuse("an authority between its certificate and a root may not certify endorsement keys")
 }
 
-// certifiesTPMs reports whether an authority below a root may certify endorsement keys: it may where nothing limits what it
-// certifies.
+// certifiesTPMs reports whether an authority below a root may certify endorsement keys: it may where nothing limits
+// what it certifies.
 func certifiesTPMs(c *x509.Certificate) bool {
 	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny) ||
 		slices.ContainsFunc(c.UnknownExtKeyUsage, oidEndorsement.Equal)

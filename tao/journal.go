@@ -32,8 +32,8 @@ func openJournal(path string, register uint8, a Attestor) (*journal, error) {
 	return j, j.sync()
 }
 
-// load reads the file, if there is one. What a crash has left where an event was being written, a part of it or zeros, is left
-// out: if more is missing, the register shows it.
+// load reads the file, if there is one. What a crash has left where an event was being written, a part of it or zeros,
+// is left out: if more is missing, the register shows it.
 func (j *journal) load() error {
 	if j.path == "" {
 		return nil

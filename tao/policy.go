@@ -24,9 +24,9 @@ type Policy struct {
 	Settings    []Allowed  // by the Digest of a Configuration
 	LogRegister uint8      // that nodes measure events into
 
-	// Registers are what a quote must be over beside the log's, and the values that they may have. For the log's own it is the
-	// values that it may have before the first event; zero where it is not here. Soft attestors have no others, and are asked
-	// for none.
+	// Registers are what a quote must be over beside the log's, and the values that they may have. For the log's own
+	// it is the values that it may have before the first event; zero where it is not here. Soft attestors have no
+	// others, and are asked for none.
 	Registers []RegisterRule
 
 	Minimum Minimum       // of mixes
@@ -86,8 +86,8 @@ func (p *Policy) Sign(key ed25519.PrivateKey) ([]byte, error) {
 	return sign(key, policyContext, body), nil
 }
 
-// ParsePolicy returns the policy in signed, of which it keeps no part, after it has checked that key signed it, and every
-// limit. Whether it is good now is for [Policy.GoodAt]. The error wraps ErrPolicy.
+// ParsePolicy returns the policy in signed, of which it keeps no part, after it has checked that key signed it, and
+// every limit. Whether it is good now is for [Policy.GoodAt]. The error wraps ErrPolicy.
 func ParsePolicy(signed []byte, key ed25519.PublicKey) (*Policy, error) {
 	switch {
 	case len(key) != ed25519.PublicKeySize:

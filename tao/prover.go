@@ -18,8 +18,8 @@ type ProverConfig struct {
 	Program  [32]byte // SHA-256 of the program that runs: see ProgramDigest
 	Register uint8    // that events are measured into, 0 to 15; DefaultRegister if zero
 
-	// LogFile keeps the log for as long as the machine runs, and must be this node's alone. It may be empty where the attestor's
-	// registers end with the process.
+	// LogFile keeps the log for as long as the machine runs, and must be this node's alone. It may be empty where the
+	// attestor's registers end with the process.
 	LogFile string
 }
 
@@ -101,7 +101,8 @@ func (p *Prover) Kind() Kind { return p.record.Kind }
 // Record returns what enrolled the node, which must not be changed.
 func (p *Prover) Record() *Record { return p.record }
 
-// Room returns how much of the room for the log is taken, from 0 to 1. It becomes free when the machine is started anew.
+// Room returns how much of the room for the log is taken, from 0 to 1. It becomes free when the machine is started
+// anew.
 func (p *Prover) Room() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -114,8 +115,8 @@ const maxLogSize = MaxEvidenceSize - MaxRecordSize - MaxStampSize - maxStatement
 // ErrLogFull is returned where no more events can be measured until the machine is started anew.
 var ErrLogFull = errors.New("tao: the log of what this machine has measured is full: start the machine anew")
 
-// Attest measures what is new in a statement, and returns evidence of it for readers who judge by policy. The error wraps
-// ErrLogFull, or is the attestor's.
+// Attest measures what is new in a statement, and returns evidence of it for readers who judge by policy. The error
+// wraps ErrLogFull, or is the attestor's.
 func (p *Prover) Attest(s Statement, policy *Policy) ([]byte, error) {
 	if len(s.Identity) != ed25519.PublicKeySize || len(s.Keys) > MaxKeys {
 		return nil, errors.New("tao: a statement needs an identity, and has no more keys than a claim")

@@ -63,8 +63,8 @@ func (k softKey) read(statement []byte) (*said, error) {
 	return s, nil
 }
 
-// selectionOf returns a TPML_PCR_SELECTION of registers of the SHA-256 bank alone: count(4) = 1 ‖ bank(2) ‖ size(1) = 3 ‖ a bit
-// for each register.
+// selectionOf returns a TPML_PCR_SELECTION of registers of the SHA-256 bank alone: count(4) = 1 ‖ bank(2) ‖ size(1) =
+// 3 ‖ a bit for each register.
 func selectionOf(registers []uint8) []byte {
 	b := []byte{0, 0, 0, 1, 0, 0x0b, 3, 0, 0, 0}
 	for _, r := range registers {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// Record says that an attestation key is a node's: whoever enrols nodes has made sure that the key is in the TPM of that
-// endorsement key, and signs this. Everything that ties a node to a machine is in this one statement.
+// Record says that an attestation key is a node's: whoever enrols nodes has made sure that the key is in the TPM of
+// that endorsement key, and signs this. Everything that ties a node to a machine is in this one statement.
 type Record struct {
 	Identity    ed25519.PublicKey // of the node
 	Kind        Kind
@@ -35,8 +35,8 @@ const (
 
 const recordContext = "sphinxmix enrolment v1\x00"
 
-// Sign returns the record as ParseRecord reads it, signed by key: the record's Signer is not looked at. Times are cut down
-// to the second.
+// Sign returns the record as ParseRecord reads it, signed by key: the record's Signer is not looked at. Times are cut
+// down to the second.
 func (r *Record) Sign(key ed25519.PrivateKey) ([]byte, error) {
 	signed := *r
 	signed.Signer = key.Public().(ed25519.PublicKey)
@@ -46,8 +46,8 @@ func (r *Record) Sign(key ed25519.PrivateKey) ([]byte, error) {
 	return sign(key, recordContext, signed.encode()), nil
 }
 
-// ParseRecord returns the record in signed, of which it keeps no part, and checks the signature by the record's own signer:
-// whether that one may sign records is for a policy to say. The error wraps ErrRecord.
+// ParseRecord returns the record in signed, of which it keeps no part, and checks the signature by the record's own
+// signer: whether that one may sign records is for a policy to say. The error wraps ErrRecord.
 func ParseRecord(signed []byte) (*Record, error) {
 	if len(signed) < ed25519.SignatureSize+recordFixedSize || len(signed) > MaxRecordSize {
 		return nil, fmt.Errorf("%w: it has %d bytes", ErrRecord, len(signed))
@@ -112,8 +112,8 @@ func decodeRecord(body []byte) (*Record, error) {
 	return r, r.check()
 }
 
-// KeyHash stands for an attestation key in revocations: the SHA-256 of it, which for a TPM is its name without the two bytes of
-// the algorithm.
+// KeyHash stands for an attestation key in revocations: the SHA-256 of it, which for a TPM is its name without the two
+// bytes of the algorithm.
 func (r *Record) KeyHash() [32]byte { return sha256.Sum256(r.Key) }
 
 // Hash stands for the record itself in revocations: the SHA-256 of all of it but the signature.

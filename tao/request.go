@@ -14,8 +14,8 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// Request is what a node asks to be enrolled with. Its quote shows that whoever has the attestation key wants this node to
-// be known by it.
+// Request is what a node asks to be enrolled with. Its quote shows that whoever has the attestation key wants this
+// node to be known by it.
 type Request struct {
 	Identity    ed25519.PublicKey
 	Kind        Kind
@@ -84,9 +84,9 @@ func (r *Request) encode() ([]byte, error) {
 	return b.Bytes()
 }
 
-// ParseRequest returns the request in signed, of which it keeps no part, after it has checked that the identity signed it,
-// that the attestation key is one, and that it quoted this request. Whether the TPM is one is for [Grant]. The error
-// wraps ErrRequest.
+// ParseRequest returns the request in signed, of which it keeps no part, after it has checked that the identity signed
+// it, that the attestation key is one, and that it quoted this request. Whether the TPM is one is for [Grant]. The
+// error wraps ErrRequest.
 func ParseRequest(signed []byte) (*Request, error) {
 	if len(signed) < ed25519.SignatureSize+ed25519.PublicKeySize || len(signed) > MaxRequestSize {
 		return nil, fmt.Errorf("%w: it has %d bytes", ErrRequest, len(signed))
@@ -207,8 +207,8 @@ func unmarshal[T tpm2.Marshallable, P interface {
 	return value, nil
 }
 
-// isTemplate reports whether a key was made by a template. All of it counts: how a credential is encrypted for a key stands beside
-// the key, where whoever asks to be enrolled could have written that it is not encrypted at all.
+// isTemplate reports whether a key was made by a template. All of it counts: how a credential is encrypted for a key
+// stands beside the key, where whoever asks to be enrolled could have written that it is not encrypted at all.
 func isTemplate(key, template tpm2.TPMTPublic) bool {
 	if key.Type != template.Type {
 		return false

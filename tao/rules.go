@@ -15,8 +15,8 @@ type rule struct {
 	check func(*inquiry) (detail string, err error)
 }
 
-// rules are asked in this order. None relies on what an earlier one has let through, but for times and programs that it has
-// found.
+// rules are asked in this order. None relies on what an earlier one has let through, but for times and programs that
+// it has found.
 var rules = []rule{
 	{"attestor", (*inquiry).checkKind},
 	{"enrolment", (*inquiry).checkEnroller},
@@ -315,8 +315,8 @@ func (in *inquiry) checkMinimum() (string, error) {
 	return "kept", nil
 }
 
-// checkKeys compares the keys that the running program has measured with those that the node publishes. What was measured
-// before it was started is gone with the program that made it, and so are keys of past epochs.
+// checkKeys compares the keys that the running program has measured with those that the node publishes. What was
+// measured before it was started is gone with the program that made it, and so are keys of past epochs.
 func (in *inquiry) checkKeys() (string, error) {
 	published := in.subject.Keys
 	if in.subject.Role == Directory && len(published) == 0 {

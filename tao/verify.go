@@ -16,8 +16,8 @@ type Subject struct {
 	// Stamped returns when the directory made a stamp, or an error for what is no stamp of this directory.
 	Stamped func(stamp []byte) (time.Time, error)
 
-	// Seen returns the Clock of the last evidence by an attestation key, of which it is given [Record.KeyHash]; zero if there
-	// was none. Nil where nothing was seen.
+	// Seen returns the Clock of the last evidence by an attestation key, of which it is given [Record.KeyHash]; zero
+	// if there was none. Nil where nothing was seen.
 	Seen func(key [32]byte) Clock
 }
 
@@ -28,8 +28,8 @@ type Clock struct {
 	Restarts uint32 // times that it slept since the last of these
 }
 
-// Before reports whether c cannot come after seen. The time counts only within one start of the machine: where the power failed,
-// TPMs go back to what they have saved last, which may be nothing, and not all say so.
+// Before reports whether c cannot come after seen. The time counts only within one start of the machine: where the
+// power failed, TPMs go back to what they have saved last, which may be nothing, and not all say so.
 func (c Clock) Before(seen Clock) bool {
 	switch {
 	case c.Resets != seen.Resets:
@@ -50,8 +50,9 @@ type Verdict struct {
 	Configuration Configuration
 }
 
-// Verify judges evidence about a subject at a time, by the policy alone. The error wraps the first of the rules that is
-// broken: ErrPolicy, ErrEvidence or one of those that stand with it. It needs no TPM, and neither reads nor keeps anything.
+// Verify judges evidence about a subject at a time, by the policy alone. The error wraps the first of the rules that
+// is broken: ErrPolicy, ErrEvidence or one of those that stand with it. It needs no TPM, and neither reads nor keeps
+// anything.
 func (p *Policy) Verify(evidence []byte, s *Subject, now time.Time) (*Verdict, error) {
 	in, err := p.inquire(evidence, s, now)
 	if err != nil {
@@ -72,8 +73,8 @@ type Finding struct {
 	Err    error  // why the rule is broken; nil if it is kept
 }
 
-// Explain judges as Verify does, and returns what each rule says; no verdict where one is broken. Where the evidence cannot be
-// read it is only that.
+// Explain judges as Verify does, and returns what each rule says; no verdict where one is broken. Where the evidence
+// cannot be read it is only that.
 func (p *Policy) Explain(evidence []byte, s *Subject, now time.Time) ([]Finding, *Verdict) {
 	in, err := p.inquire(evidence, s, now)
 	if err != nil {

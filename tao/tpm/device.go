@@ -11,8 +11,8 @@
 // the TPM.
 //
 // A Device takes no passwords of hierarchies (a TPM has none unless somebody has set them), and does not check that it
-// speaks with a TPM, which is what verifiers are for. It is open to whoever can change what passes between processor and
-// TPM, as to whoever can use the TPM at all.
+// speaks with a TPM, which is what verifiers are for. It is open to whoever can change what passes between processor
+// and TPM, as to whoever can use the TPM at all.
 package tpm
 
 import (
@@ -26,8 +26,8 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// Device is an open TPM. It may be used by several goroutines at once. After a failure on the way to the TPM and back, the next
-// call opens it anew where it was opened by its address; otherwise every call returns that failure.
+// Device is an open TPM. It may be used by several goroutines at once. After a failure on the way to the TPM and back,
+// the next call opens it anew where it was opened by its address; otherwise every call returns that failure.
 type Device struct {
 	dial func() (io.ReadWriteCloser, error) // nil where there is no address
 
