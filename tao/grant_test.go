@@ -260,6 +260,11 @@ func TestGrantsThatDoNotOpen(t *testing.T) {
 	}
 	_, err = tao.OpenGrant(hard, func([]byte, []byte) ([]byte, error) { return nil, errForeign })
 	require.ErrorIs(t, err, errForeign)
+	for over, want := range []error{errForeign, tao.ErrRequest} { // what is too long does not reach the TPM
+		long := slices.Concat([]byte{byte(tao.TPM)}, prefixed(make([]byte, tao.MaxRequestSize-7+over)), prefixed(nil), prefixed(nil))
+		_, err = tao.OpenGrant(long, func([]byte, []byte) ([]byte, error) { return nil, errForeign })
+		require.ErrorIs(t, err, want)
+	}
 }
 
 // TestOneChipOpensAGrant gives the grant of one machine to another.

@@ -262,6 +262,10 @@ func TestFilesThatCannotBeWritten(t *testing.T) {
 	c.logFile = t.TempDir() // a folder
 	_, err = c.start()
 	require.Error(t, err)
+	c.logFile = filepath.Join(t.TempDir(), "loop")
+	require.NoError(t, os.Symlink(c.logFile, c.logFile))
+	_, err = c.start()
+	require.Error(t, err, "there may be a log that it cannot read")
 	require.Zero(t, c.extended)
 
 	c = newComputer(t)

@@ -1,6 +1,8 @@
 package tao_test
 
 import (
+	"slices"
+
 	"github.com/google/go-tpm/tpm2"
 
 	"sphinxmix.example/tao"
@@ -63,6 +65,10 @@ var registerRefusals = []refusal{
 	{
 		name: "a quote over the same bank in two parts", kinds: onlyTPM, rule: bySelection, err: tao.ErrSelection,
 		change: quoted(bankOf(tpm2.TPMAlgSHA256, 0), bankOf(tpm2.TPMAlgSHA256, 14)),
+	},
+	{
+		name: "a quote over as many banks as there are", kinds: onlyTPM, rule: bySelection, err: tao.ErrSelection,
+		change: quoted(slices.Repeat([]tpm2.TPMSPCRSelection{wide()}, 16)...),
 	},
 	{
 		name: "a selection that has room for more registers", kinds: onlyTPM, rule: bySelection, err: tao.ErrSelection,

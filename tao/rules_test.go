@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-tpm/tpm2"
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/tao"
@@ -208,6 +209,16 @@ func TestWhatCannotBeReadIsOneFinding(t *testing.T) {
 		}}},
 		{name: "a soft statement of another kind", kinds: onlySoft, err: tao.ErrEvidence, change: change{
 			statement: func(b []byte) []byte { b[0]++; return b },
+		}},
+		{name: "a soft statement that does not say what it is", kinds: onlySoft, err: tao.ErrEvidence, change: change{
+			statement: func(b []byte) []byte { return b[len("sphinxmix soft statement v1\x00"):] },
+		}},
+		{name: "a quote over more banks than there are", kinds: onlyTPM, err: tao.ErrEvidence, change: quoted(slices.Repeat([]tpm2.TPMSPCRSelection{wide()}, 17)...)},
+		{name: "a quote that says it is over more banks than it is", kinds: onlyTPM, err: tao.ErrEvidence, change: change{
+			statement: func(b []byte) []byte { // count(4) ‖ bank(2) ‖ size(1) ‖ 3 bytes ‖ [2] digest
+				at := len(b) - 34 - 10
+				return slices.Concat(b[:at], number(4, 17), b[at+10:])
+			},
 		}},
 		{name: "a soft statement that is cut", kinds: onlySoft, err: tao.ErrEvidence, change: change{
 			statement: func(b []byte) []byte { return b[:len(b)-1] },
