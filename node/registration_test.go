@@ -89,7 +89,9 @@ func TestRefusedNodeTriesWithNewKeysAtOnce(t *testing.T) {
 func TestDirectoryThatForgotIsToldOfWhomItOnceRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{Mixes: 2, Attested: true})
-		n.Publish(func(p *tao.Policy) { p.Revoked = [][32]byte{tao.IdentityHash(n.Mixes[1].Identity.Public().(ed25519.PublicKey))} })
+		n.Publish(func(p *tao.Policy) {
+			p.Revoked = [][32]byte{tao.IdentityHash(n.Mixes[1].Identity.Public().(ed25519.PublicKey))}
+		})
 		sleep(10 * time.Minute)
 		require.Len(t, fetch(t, n).Nodes, 1)
 

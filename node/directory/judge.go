@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"cmp"
 	"crypto/ed25519"
 	"fmt"
 	"sync"
@@ -81,7 +80,7 @@ func (j *judge) remember(key [32]byte, now shown) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	before, known := j.clocks[key]
-	if known && later(before.Clock, now.Clock) {
+	if known && now.Clock.Before(before.Clock) {
 		now.Clock = before.Clock
 	}
 	if !known && len(j.clocks) == maxClocks {
@@ -95,11 +94,6 @@ func (j *judge) remember(key [32]byte, now shown) {
 		delete(j.clocks, oldest)
 	}
 	j.clocks[key] = now
-}
-
-// later reports whether a TPM that has shown both a and b has shown a after b.
-func later(a, b tao.Clock) bool {
-	return cmp.Or(cmp.Compare(a.Resets, b.Resets), cmp.Compare(a.Restarts, b.Restarts), cmp.Compare(a.Time, b.Time)) > 0
 }
 
 // stamped does what ParseStamp does, and checks no signature twice.

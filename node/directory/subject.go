@@ -7,17 +7,18 @@ import (
 	"sphinxmix.example/tao"
 )
 
-// GatewayService is the service, as descriptors list it, of mixes that clients may link to. To offer it, or
-// echoService, does not make a mix an exit.
-const GatewayService = "gateway"
+// What a mix offers, as descriptors list it, that does not make it an exit: that clients may link to it (GatewayService of
+// package link), and what comes back to who sent it.
+const (
+	gatewayService = "gateway"
+	echoService    = "echo"
+)
 
-const echoService = "echo"
-
-// Role returns what the node is by its services: tao.Exit where it offers one that is neither GatewayService nor
-// "echo", else tao.Mix.
+// Role returns what the node is by its services: tao.Exit where it offers one that is neither "gateway" nor "echo", else
+// tao.Mix.
 func (d *Descriptor) Role() tao.Role {
 	for _, name := range d.Services {
-		if name != GatewayService && name != echoService {
+		if name != gatewayService && name != echoService {
 			return tao.Exit
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"sphinxmix.example/node/link"
 	"sphinxmix.example/tao"
 )
 
@@ -299,6 +300,7 @@ func TestWhatIsKnownIsOfTheSameNetwork(t *testing.T) {
 }
 
 func TestRoleIsWhatTheServicesMakeOfANode(t *testing.T) {
+	require.Equal(t, link.GatewayService, gatewayService, "a gateway would be an exit")
 	for _, c := range []struct {
 		services []string
 		want     tao.Role
