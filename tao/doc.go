@@ -7,6 +7,9 @@
 // Whoever reads that asks [Policy.Verify], which needs neither a TPM nor anybody's word, and answers with a [Verdict]
 // or with an error that names the rule. [Policy.Explain] says what each rule has found.
 //
+// Descriptors and what evidence in them must be about are of package node/directory, which has an example. The commands of
+// mixnet keep policies, requests, grants and enrolments in files as PEM: what is parsed here is what is in the block.
+//
 // README.md draws the chain, says what it proves and what not, and walks an operator through enrolment.
 //
 // An [Attestor] measures and quotes: a TPM 2.0 (package tao/tpm), or [NewSoft], which proves nothing and says so, for
