@@ -189,8 +189,8 @@ func (c *configuration) usable(key string) bool {
 }
 
 // validate asks check, which judges the settings as the program would use them, until it has nothing against them any
-// more, and refuses each setting that it blames: one without which check would say nothing, or something else. Of several
-// that contradict each other it is the last in the list.
+// more, and refuses each setting that it blames: one without which check would say nothing, or something else. Of
+// several that contradict each other it is the last in the list.
 func (c *configuration) validate(check func() error) {
 	for {
 		err := check()

@@ -3,12 +3,9 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -90,14 +87,6 @@ func checkAttestor(name string) error {
 	return nil
 }
 
-// role is what the node does in its network, as others see it.
-func (n *nodeSettings) role() tao.Role {
-	if n.exit.enabled {
-		return tao.Exit
-	}
-	return tao.Mix
-}
-
 // checkAttestation refuses settings that nothing can be attested by. It asks no TPM.
 func (l *loadedNode) checkAttestation() {
 	a, c := &l.settings.attestation, l.file
@@ -134,31 +123,43 @@ func (l *loadedNode) enrolled(kind tao.Kind) error {
 		return &remedied{err.Error(), again}
 	}
 	record, err := tao.ParseRecord(signed)
-	switch {
-	case err != nil:
+	if err != nil {
 		return &remedied{plain(err), again}
-	case l.identity != nil && !record.Identity.Equal(l.identity.Public()):
-		return &remedied{"is that of another node, whose identity is " + fmt.Sprintf("%x", record.Identity), again}
-	case record.Kind != kind:
-		return &remedied{fmt.Sprintf("is for a %v attestor, and attestation.attestor is %q", record.Kind, l.settings.attestation.attestor), again}
-	case !record.Roles.Has(l.settings.role()):
-		return &remedied{fmt.Sprintf("is for a node that is: %v, and this one is: %v", record.Roles, l.settings.role()), again + ", or change exit.enabled"}
-	case !time.Now().Before(record.Expires):
-		return &remedied{"was good until " + record.Expires.UTC().Format(time.RFC3339), again}
-	case kind == tao.Soft:
-		key, err := readKey(l.file.path(l.settings.attestation.key))
+	}
+	var key []byte
+	if kind == tao.Soft {
+		private, err := readKey(l.file.path(l.settings.attestation.key))
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(key.Public().(ed25519.PublicKey), record.Key) {
-			return &remedied{"is for another key than that in " + l.file.path(l.settings.attestation.key), again}
-		}
+		key = private.Public().(ed25519.PublicKey)
+	}
+	if err := l.checkRecord(record, kind, key, time.Now()); err != nil {
+		return &remedied{err.Error(), again}
 	}
 	return nil
 }
 
-// openAttestor opens what is to vouch for the node: a device too, which whoever calls it closes, where that is a TPM. The key of
-// a soft attestor is made where there is neither one nor an enrolment that it could be of.
+// checkRecord says why an enrolment is not one for this node as it is set up, on this machine: that whose attestor has
+// a kind and a key, which is nil where no TPM was asked.
+func (l *loadedNode) checkRecord(r *tao.Record, kind tao.Kind, key []byte, now time.Time) error {
+	switch {
+	case l.identity != nil && !r.Identity.Equal(l.identity.Public()):
+		return fmt.Errorf("is for another node, whose identity is %x", r.Identity)
+	case r.Kind != kind:
+		return fmt.Errorf("is for a %v attestor, and attestation.attestor is %q", r.Kind, l.settings.attestation.attestor)
+	case key != nil && !bytes.Equal(r.Key, key):
+		return errors.New("is for another attestation key than this machine has")
+	case !r.Roles.Has(l.settings.role()):
+		return fmt.Errorf("lets this node be: %v, and by exit.enabled it is set up to be: %v", r.Roles, l.settings.role())
+	case !now.Before(r.Expires):
+		return errors.New("was good until " + r.Expires.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// openAttestor opens what is to vouch for the node: a device too, which whoever calls it closes, where that is a TPM.
+// The key of a soft attestor is made where there is neither one nor an enrolment that it could be of.
 func (l *loadedNode) openAttestor() (tao.Attestor, *tpm.Device, error) {
 	switch kind, attests := l.settings.attestation.kind(); {
 	case !attests:
@@ -219,8 +220,8 @@ func (l *loadedNode) readIdentity() (ed25519.PrivateKey, error) {
 	return openSealed(file, device)
 }
 
-// openProver opens what the node's claims are proven by, nil where nothing vouches for the node, and measures that this program
-// has started. end is to be called when the node has ended.
+// openProver opens what the node's claims are proven by, nil where nothing vouches for the node, and measures that this
+// program has started. end is to be called when the node has ended.
 func (l *loadedNode) openProver() (prover *tao.Prover, end func(), err error) {
 	if _, attests := l.settings.attestation.kind(); !attests {
 		return nil, func() {}, nil
@@ -275,33 +276,7 @@ func (l *loadedNode) enrolAdvice() string {
 	return fmt.Sprintf("enrol this node with 'mixnet node enrol --config %s'", l.file.file)
 }
 
-// The blocks in PEM files of policies and enrolments.
-const (
-	policyBlock    = "SPHINXMIX POLICY"
-	enrolmentBlock = "SPHINXMIX ENROLMENT"
-)
-
 // readEnrolment returns the node's signed enrolment record. The error wraps fs.ErrNotExist where there is none.
 func (l *loadedNode) readEnrolment() ([]byte, error) {
 	return readBlock(l.file.path(l.settings.attestation.enrolment), enrolmentBlock)
 }
-
-// readBlock returns what is in a PEM file of one block of that type. The error wraps fs.ErrNotExist where there is none.
-func readBlock(name, kind string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("%s %w", name, reason(err))
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxBlockFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s %w", name, reason(err))
-	}
-	block, rest := pem.Decode(text)
-	if len(text) > maxBlockFile || block == nil || block.Type != kind || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, fmt.Errorf("%s is no PEM file with one %q", name, kind)
-	}
-	return block.Bytes, nil
-}
-
-const maxBlockFile = 1 << 20 // bytes

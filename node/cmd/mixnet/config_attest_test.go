@@ -74,8 +74,8 @@ func TestEveryErrorOfAnAttestorHasALineAndARemedy(t *testing.T) {
 		"no enrolment in the file":           {"", "enrolment = \"node.key\"\n", []wrong{{":11: attestation.enrolment: ", "is no PEM file with one \"SPHINXMIX ENROLMENT\"", "mixnet node enrol"}}},
 		"another attestor than was enrolled": {`"soft"`, `"/dev/tpmrm0"`, []wrong{{":9: attestation.enrolment: ", `is for a soft attestor, and attestation.attestor is "/dev/tpmrm0"`, "mixnet node enrol"}}},
 		"key that is gone":                   {"", "key = \"none.key\"\n", []wrong{{":9: attestation.enrolment: ", "there is no file", "backup"}}},
-		"another key than was enrolled":      {"", "key = \"node.key\"\n", []wrong{{":9: attestation.enrolment: ", "is for another key", "mixnet node enrol"}}},
-		"an exit that was enrolled as a mix": {"", "[exit]\nenabled = true\n", []wrong{{":9: attestation.enrolment: ", "is for a node that is: mix, and this one is: exit", "exit.enabled"}}},
+		"another key than was enrolled":      {"", "key = \"node.key\"\n", []wrong{{":9: attestation.enrolment: ", "is for another attestation key", "mixnet node enrol"}}},
+		"an exit that was enrolled as a mix": {"", "[exit]\nenabled = true\n", []wrong{{":9: attestation.enrolment: ", "lets this node be: mix, and by exit.enabled it is set up to be: exit", "mixnet node enrol"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := goodAttested + test.new
@@ -98,7 +98,7 @@ func TestEveryErrorOfAnAttestorHasALineAndARemedy(t *testing.T) {
 		},
 		"enrolment of another node": {
 			func(r *tao.Record) { r.Identity = testPolicy.Public().(ed25519.PublicKey) },
-			wrong{":9: attestation.enrolment: ", "is that of another node, whose identity is " + testPolicyKey, "mixnet node enrol"},
+			wrong{":9: attestation.enrolment: ", "is for another node, whose identity is " + testPolicyKey, "mixnet node enrol"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

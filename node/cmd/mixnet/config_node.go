@@ -13,6 +13,7 @@ import (
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/mix"
 	"sphinxmix.example/sphinx"
+	"sphinxmix.example/tao"
 )
 
 // nodeSettings is what a node's configuration file sets.
@@ -174,6 +175,14 @@ func (n *nodeSettings) list() []setting {
 			about: "Where the operator of this machine finds a page that shows how the mix is, /metrics (Prometheus), /healthz and\n/stats: host:port on loopback, or \"\" for none. 'mixnet status' reads it. It is served without a password.",
 		},
 	}, n.log.list())
+}
+
+// role is what the node does in its network, as others see it.
+func (n *nodeSettings) role() tao.Role {
+	if n.exit.enabled {
+		return tao.Exit
+	}
+	return tao.Mix
 }
 
 // loadNode reads and checks a node's configuration file, and the node's enrolment if there is to be one. The error is a

@@ -42,8 +42,8 @@ func (c *configuration) parse(text []byte) {
 	}
 }
 
-// decode returns the values in text. A line with a setting that cannot be read is noted and left out, in text too; after
-// any other, nobody knows what belongs to which section, and decode returns false.
+// decode returns the values in text. A line with a setting that cannot be read is noted and left out, in text too;
+// after any other, nobody knows what belongs to which section, and decode returns false.
 func (c *configuration) decode(text []byte) (map[string]any, bool) {
 	for {
 		var values map[string]any

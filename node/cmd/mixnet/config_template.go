@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// template writes a configuration file with every setting. Those that have a value other than the one in defaults, which
-// lists the same settings, and those that have no default, stand there to be changed; the others are comments.
+// template writes a configuration file with every setting. Those that have a value other than the one in defaults,
+// which lists the same settings, and those that have no default, stand there to be changed; the others are comments.
 func template(header string, settings, defaults []setting) []byte {
 	var out bytes.Buffer
 	writeComment(&out, header)

@@ -227,7 +227,8 @@ func TestErrorsSayNothingOfAKey(t *testing.T) {
 	}
 }
 
-// TestTemplatesHaveEverySetting: uncommented they load, and are what an empty file would be but for what has no default.
+// TestTemplatesHaveEverySetting: uncommented they load, and are what an empty file would be but for what has no
+// default.
 func TestTemplatesHaveEverySetting(t *testing.T) {
 	commented := regexp.MustCompile(`(?m)^#([a-z_]+ = )`)
 	comment := regexp.MustCompile(`^# .{1,118}$`)

@@ -63,8 +63,8 @@ const policyInterval = 3 * time.Second
 // policyReminder is how often a directory says that its policy expires soon.
 const policyReminder = 6 * time.Hour
 
-// follow hands each policy that takes the place of the one before to set, until ctx ends. What is wrong with one is logged,
-// and changes nothing.
+// follow hands each policy that takes the place of the one before to set, until ctx ends. What is wrong with one is
+// logged, and changes nothing.
 func (p *policyFile) follow(ctx context.Context, set func(signed []byte) error, log *slog.Logger) {
 	tick := time.NewTicker(policyInterval)
 	defer tick.Stop()

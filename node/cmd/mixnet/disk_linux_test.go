@@ -23,8 +23,8 @@ func setFileLimit(t *testing.T, p *process, bytes uint64) {
 	require.NoError(t, unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil))
 }
 
-// TestMixOnAFullDiskRefusesPackets rather than let one through twice later. It goes on running, and says what is wrong to
-// whoever asks. Others go on, and so does it once there is space.
+// TestMixOnAFullDiskRefusesPackets rather than let one through twice later. It goes on running, and says what is wrong
+// to whoever asks. Others go on, and so does it once there is space.
 func TestMixOnAFullDiskRefusesPackets(t *testing.T) {
 	n := install(t, 5)
 	_, mixes := n.startAll(t)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -123,7 +122,10 @@ func (l *loadedNode) takeGrant(out io.Writer, name string, attestor tao.Attestor
 	if err != nil {
 		return err
 	}
-	if err := l.suitsRecord(record, attestor, time.Now()); err != nil {
+	if err = l.checkRecord(record, attestor.Kind(), attestor.Key(), time.Now()); err == nil {
+		err = l.isNewest(record)
+	}
+	if err != nil {
 		return &remedied{fmt.Sprintf("%s %v", name, err), fmt.Sprintf("use the grant of the last request that 'mixnet node enrol --config %s' made", l.file.file)}
 	}
 	file := l.file.path(l.settings.attestation.enrolment)
@@ -143,20 +145,8 @@ Next:
 	return nil
 }
 
-// suitsRecord says why an enrolment is not one for this node as it is, on this machine.
-func (l *loadedNode) suitsRecord(r *tao.Record, attestor tao.Attestor, now time.Time) error {
-	switch {
-	case !r.Identity.Equal(l.identity.Public().(ed25519.PublicKey)):
-		return errors.New("is for another node")
-	case r.Kind != attestor.Kind():
-		return fmt.Errorf("is for a %v attestor, and this node's is a %v one", r.Kind, attestor.Kind())
-	case !bytes.Equal(r.Key, attestor.Key()):
-		return errors.New("is for another attestation key than this machine has")
-	case !r.Roles.Has(l.settings.role()):
-		return fmt.Errorf("lets this node be: %v; and it is set up to be: %v", r.Roles, l.settings.role())
-	case !now.Before(r.Expires):
-		return errors.New("was good until " + r.Expires.Format(time.RFC3339))
-	}
+// isNewest says which other enrolment of this node with this key is there, that is newer.
+func (l *loadedNode) isNewest(r *tao.Record) error {
 	before, err := l.readEnrolment()
 	if err != nil {
 		return nil // there is none that could be better

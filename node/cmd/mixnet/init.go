@@ -129,8 +129,8 @@ and when whoever has the policy key has granted the request:
   mixnet node enrol --config %[1]s --grant grant.pem
 `
 
-// printNext says how to go on from a configuration in which settings may be missing, and with which steps before it can be
-// run: formats for its name.
+// printNext says how to go on from a configuration in which settings may be missing, and with which steps before it can
+// be run: formats for its name.
 func printNext(out io.Writer, role string, made *madeFolder, missing []string, steps ...string) {
 	fmt.Fprint(out, "\nNext:\n")
 	if len(missing) > 0 {
@@ -142,7 +142,8 @@ func printNext(out io.Writer, role string, made *madeFolder, missing []string, s
 	fmt.Fprintf(out, "  mixnet %s --config %s --check\n  mixnet %s --config %s\n", role, made.config, role, made.config)
 }
 
-// checkAddresses checks the addresses that a new mix is given, as a run of it would, and puts in a listen that is missing.
+// checkAddresses checks the addresses that a new mix is given, as a run of it would, and puts in a listen that is
+// missing.
 func (n *nodeSettings) checkAddresses() error {
 	if err := (&loadedNode{settings: n}).try(anyNetwork); err != nil { // all else is a default, or checked
 		return fmt.Errorf("--address: %s", plainOf(err))
@@ -295,7 +296,8 @@ type madeFolder struct {
 	public      ed25519.PublicKey
 }
 
-// makeFolder makes a folder with a configuration and a key, of which neither may be there; no key where its name is empty.
+// makeFolder makes a folder with a configuration and a key, of which neither may be there; no key where its name is
+// empty.
 func makeFolder(dir, config, key string, content []byte) (*madeFolder, error) {
 	made := &madeFolder{config: filepath.Join(dir, config)}
 	files := []string{made.config}

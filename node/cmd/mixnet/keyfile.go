@@ -33,8 +33,8 @@ func createKey(file string) (ed25519.PublicKey, error) {
 	return public, createWhole(file, pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: der}), 0o600)
 }
 
-// createWhole makes a new file, which is on disk when it returns. After an error there is no such file, but for one that
-// was there before.
+// createWhole makes a new file, which is on disk when it returns. After an error there is no such file, but for one
+// that was there before.
 func createWhole(name string, content []byte, mode fs.FileMode) error {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {

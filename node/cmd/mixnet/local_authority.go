@@ -13,8 +13,8 @@ import (
 	"sphinxmix.example/tao"
 )
 
-// localAuthority is whom everybody in a network on one machine trusts: it enrols the mixes and signs the policy, with a key in
-// memory. Nobody else is given more of it than the public half.
+// localAuthority is whom everybody in a network on one machine trusts: it enrols the mixes and signs the policy, with a
+// key in memory. Nobody else is given more of it than the public half.
 type localAuthority struct {
 	key      ed25519.PrivateKey
 	kind     tao.Kind          // of the mixes' attestors
@@ -47,8 +47,8 @@ func newLocalAuthority(kind tao.Kind, maker *x509.Certificate) (*localAuthority,
 
 func (a *localAuthority) publicKey() ed25519.PublicKey { return a.key.Public().(ed25519.PublicKey) }
 
-// sign returns a policy that is newer than all before: it allows this program with these settings, by these attestors, and
-// nothing else.
+// sign returns a policy that is newer than all before: it allows this program with these settings, by these attestors,
+// and nothing else.
 func (a *localAuthority) sign(now time.Time) ([]byte, error) {
 	roles := tao.RolesOf(tao.Mix, tao.Exit)
 	p := &tao.Policy{
@@ -73,7 +73,8 @@ func (a *localAuthority) sign(now time.Time) ([]byte, error) {
 	return signed, nil
 }
 
-// due reports whether it is time for another policy. It goes by the clock on the wall, which goes on while a machine sleeps.
+// due reports whether it is time for another policy. It goes by the clock on the wall, which goes on while a machine
+// sleeps.
 func (a *localAuthority) due(now time.Time) bool {
 	return now.Round(0).Sub(a.issued.Round(0)) >= a.life/4
 }

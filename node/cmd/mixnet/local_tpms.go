@@ -78,7 +78,8 @@ type passingFolder struct {
 	hold    *os.File // that is held open until the folder is to go
 }
 
-// removing waits until nobody holds its input any more, and removes a folder, into which others may still be writing for a moment.
+// removing waits until nobody holds its input any more, and removes a folder, into which others may still be writing
+// for a moment.
 const removing = `trap '' HUP INT QUIT TERM
 read -r _
 for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$0" 2>/dev/null && exit; sleep 0.1; done`

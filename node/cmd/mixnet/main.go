@@ -44,7 +44,8 @@ func main() {
 	os.Exit(1)
 }
 
-// untilSignal returns a context that ends with the first signal to stop. From then on, another ends the process at once.
+// untilSignal returns a context that ends with the first signal to stop. From then on, another ends the process at
+// once.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)

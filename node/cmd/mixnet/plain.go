@@ -7,8 +7,8 @@ import (
 	"sphinxmix.example/node/directory"
 )
 
-// ownNames matches the names of the program's own parts where errors begin with them: at the start of a text or a line, and
-// behind another part.
+// ownNames matches the names of the program's own parts where errors begin with them: at the start of a text or a line,
+// and behind another part.
 var ownNames = regexp.MustCompile(`(^|: |\n)(?:(?:node|mix|directory|sphinx|exit|tao|tpm|swtpm): )+`)
 
 // plain takes the names of the program's own parts from an error: the key that stands before it says more.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"cmp"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sphinxmix.example/node/internal/durable"
 	"sphinxmix.example/tao"
 )
 
@@ -55,8 +52,8 @@ func nameFlag(cmd *cobra.Command) *string {
 
 // checkName says what keeps a name from being in a policy.
 func checkName(name string) error {
-	if len(name) > tao.MaxNameSize || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return fmt.Errorf("--name must be up to %d visible ASCII characters and spaces", tao.MaxNameSize)
+	if err := tao.CheckName(name); err != nil {
+		return fmt.Errorf("--name %w: give another", err)
 	}
 	return nil
 }
@@ -72,19 +69,31 @@ func fitting(name string) string {
 	return name[:min(len(name), tao.MaxNameSize)]
 }
 
-// put puts an allowance in a list, in place of one of the same hash, or takes that out.
-func put(list []allowance, entry allowance, remove bool) ([]allowance, error) {
-	i := slices.IndexFunc(list, func(a allowance) bool { return a.SHA256 == entry.SHA256 })
+// put puts an entry in a list, in place of one that is the same, or takes that out. It returns the one that was there
+// before, and nil where none was.
+func put[T any](list []T, entry T, same func(T) bool, remove bool) (changed []T, before *T) {
+	i := slices.IndexFunc(list, same)
 	switch {
-	case remove && i < 0:
-		return nil, fmt.Errorf("%v is not allowed", entry.SHA256)
-	case remove:
-		return slices.Delete(list, i, i+1), nil
+	case i < 0 && remove:
+		return list, nil
 	case i < 0:
 		return append(list, entry), nil
 	}
+	old := list[i]
+	if remove {
+		return slices.Delete(list, i, i+1), &old
+	}
 	list[i] = entry
-	return list, nil
+	return list, &old
+}
+
+// putAllowance is put for programs and configurations.
+func putAllowance(list []allowance, entry allowance, remove bool) ([]allowance, error) {
+	changed, before := put(list, entry, func(a allowance) bool { return a.SHA256 == entry.SHA256 }, remove)
+	if remove && before == nil {
+		return nil, fmt.Errorf("%v is not allowed", entry.SHA256)
+	}
+	return changed, nil
 }
 
 // checkRoles says what is wrong with the roles of a flag.
@@ -119,7 +128,7 @@ was built in a way that others can repeat, so that they can see for themselves w
 		if err := checkName(*name); err != nil {
 			return "", err
 		}
-		if a.draft.Programs, err = put(a.draft.Programs, entry, remove); err != nil {
+		if a.draft.Programs, err = putAllowance(a.draft.Programs, entry, remove); err != nil {
 			return "", err
 		}
 		if remove {
@@ -176,19 +185,18 @@ the policy's folder. With --remove, name the certificate by file or SHA-256.`,
 			return "", fmt.Errorf("%s is no certificate of an authority: a TPM's own is not needed here, its maker's is", args[0])
 		case now.After(c.NotAfter):
 			return "", fmt.Errorf("%s was good until %s, and vouches for nothing any more", args[0], c.NotAfter.Format(time.DateOnly))
-		case slices.ContainsFunc(a.draft.Authorities, func(r authorityRoot) bool { return r.SHA256 == hash }):
-			return "", fmt.Errorf("%v is a root already", hash)
 		default:
 			root := authorityRoot{hash, clean(c.Subject.String()), "root-" + hash.String()[:16] + ".pem"}
-			block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
-			if err := durable.WriteFile(a.file(root.File), block, 0o600); err != nil {
+			if err := writeBlock(a.file(root.File), certificateBlock, c.Raw, 0o600); err != nil {
 				return "", err
 			}
-			a.draft.Authorities = append(a.draft.Authorities, root)
+			a.draft.Authorities, _ = put(a.draft.Authorities, root, hash.isRoot, false)
 			return fmt.Sprintf("Trusted the TPMs of %s, whose certificate is good until %s.\nIts SHA-256 is %v.", root.Name, c.NotAfter.Format(time.DateOnly), hash), nil
 		}
 	})
 }
+
+func (d digest) isRoot(r authorityRoot) bool { return r.SHA256 == d }
 
 // removeRoot takes out a root that a SHA-256 or a file names.
 func (a *authority) removeRoot(argument string) (string, error) {
@@ -200,34 +208,12 @@ func (a *authority) removeRoot(argument string) (string, error) {
 		}
 		hash = digestOf(c.Raw)
 	}
-	i := slices.IndexFunc(a.draft.Authorities, func(r authorityRoot) bool { return r.SHA256 == hash })
-	if i < 0 {
+	roots, root := put(a.draft.Authorities, authorityRoot{}, hash.isRoot, true)
+	if root == nil {
 		return "", fmt.Errorf("%v is no root", hash)
 	}
-	root := a.draft.Authorities[i]
-	a.draft.Authorities = slices.Delete(a.draft.Authorities, i, i+1)
+	a.draft.Authorities = roots
 	return fmt.Sprintf("The TPMs of %s are trusted no more; its certificate stays in %s.", clean(root.Name), a.file(root.File)), nil
-}
-
-const maxCertificate = 64 << 10 // bytes of a file
-
-// readCertificate reads a file of one certificate, in PEM or DER.
-func readCertificate(file string) (*x509.Certificate, error) {
-	content, err := readSome(file, maxCertificate)
-	if err != nil {
-		return nil, fmt.Errorf("%w: name the file of a certificate", err)
-	}
-	if block, rest := pem.Decode(content); block != nil {
-		if again, _ := pem.Decode(rest); again != nil || block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("%s has not one certificate: name a file for each", file)
-		}
-		content = block.Bytes
-	}
-	c, err := x509.ParseCertificate(content)
-	if err != nil {
-		return nil, fmt.Errorf("%s is no certificate, in PEM or DER: %w", file, cleaned{err})
-	}
-	return c, nil
 }
 
 func allowTPMCommand() *cobra.Command {
@@ -248,17 +234,13 @@ machine, and 'mixnet policy show REQUEST' here: compare the two, for nobody else
 		if err := checkName(*name); err != nil {
 			return "", err
 		}
-		i := slices.IndexFunc(a.draft.TPMs, func(t knownTPM) bool { return t.SHA256 == hash })
-		switch entry := (knownTPM{hash, *name}); {
-		case remove && i < 0:
+		var before *knownTPM
+		a.draft.TPMs, before = put(a.draft.TPMs, knownTPM{hash, *name}, func(t knownTPM) bool { return t.SHA256 == hash }, remove)
+		switch {
+		case remove && before == nil:
 			return "", fmt.Errorf("%v is not allowed", hash)
 		case remove:
-			a.draft.TPMs = slices.Delete(a.draft.TPMs, i, i+1)
 			return fmt.Sprintf("The TPM %v is trusted no more by itself.", hash), nil
-		case i < 0:
-			a.draft.TPMs = append(a.draft.TPMs, entry)
-		default:
-			a.draft.TPMs[i] = entry
 		}
 		return fmt.Sprintf("Trusted the TPM %v.", hash), nil
 	})
@@ -284,20 +266,17 @@ func allowEnrollerCommand() *cobra.Command {
 		if err := errors.Join(err, checkName(*name)); err != nil {
 			return "", err
 		}
-		i := slices.IndexFunc(a.draft.Enrollers, func(d delegation) bool { return slices.Equal(d.Key, publicKey(key)) })
 		entry := delegation{publicKey(key), time.Now().Add(lasts).UTC().Truncate(time.Second), *name}
-		switch {
-		case slices.Equal(a.draft.Key, entry.Key):
+		if slices.Equal(a.draft.Key, entry.Key) {
 			return "", errors.New("this is the policy key, which may enrol nodes anyway")
-		case remove && i < 0:
+		}
+		var before *delegation
+		a.draft.Enrollers, before = put(a.draft.Enrollers, entry, func(d delegation) bool { return slices.Equal(d.Key, entry.Key) }, remove)
+		switch {
+		case remove && before == nil:
 			return "", fmt.Errorf("%x is no enroller", key)
 		case remove:
-			a.draft.Enrollers = slices.Delete(a.draft.Enrollers, i, i+1)
 			return fmt.Sprintf("Nodes that %x enrolled are trusted no more.", key), nil
-		case i < 0:
-			a.draft.Enrollers = append(a.draft.Enrollers, entry)
-		default:
-			a.draft.Enrollers[i] = entry
 		}
 		return fmt.Sprintf("Whoever has %x may enrol nodes until %s.", key, entry.Expires.Format(time.DateOnly)), nil
 	})
@@ -328,17 +307,16 @@ their machines: whoever has the key can say anything with it.`,
 	}
 	return allowCommand(cmd, func(a *authority, _ []string, remove bool) (string, error) {
 		soft := tao.Soft.String()
-		i := slices.Index(a.draft.Attestors, soft)
+		var before *string
+		a.draft.Attestors, before = put(a.draft.Attestors, soft, func(name string) bool { return name == soft }, remove)
 		switch {
-		case remove && i < 0:
+		case remove && before == nil:
 			return "", errors.New("nodes without a TPM are not accepted")
 		case remove:
-			a.draft.Attestors = slices.Delete(a.draft.Attestors, i, i+1)
 			return "Nodes without a TPM are accepted no more.", nil
-		case i >= 0:
+		case before != nil:
 			return "", errors.New("nodes without a TPM are accepted already")
 		}
-		a.draft.Attestors = append(a.draft.Attestors, soft)
 		return "Nodes without a TPM are accepted, whose evidence proves nothing of their machines.", nil
 	})
 }
@@ -357,30 +335,28 @@ else measures into it when the machine starts. With --remove, name the number al
 	return allowCommand(cmd, func(a *authority, args []string, remove bool) (string, error) {
 		number, values, some := strings.Cut(args[0], "=")
 		index, err := strconv.ParseUint(number, 10, 8)
-		if err != nil || index > 23 || some == remove {
-			return "", fmt.Errorf("%q is not of the form 7=VALUE,VALUE, with a register from 0 to 23 and values of 64 hexadecimal digits (with --remove, give the number alone)", clean(args[0]))
+		if err != nil || index > tao.LastRegister || some == remove {
+			return "", fmt.Errorf("%q is not of the form 7=VALUE,VALUE, with a register from 0 to %d and values of 64 hexadecimal digits (with --remove, give the number alone)", clean(args[0]), tao.LastRegister)
 		}
 		entry := registerAllowance{Register: uint8(index)}
-		i := slices.IndexFunc(a.draft.Registers, func(r registerAllowance) bool { return r.Register == entry.Register })
-		if remove && i < 0 {
+		if some {
+			for digits := range strings.SplitSeq(values, ",") {
+				value, err := parseDigest(digits)
+				if err != nil {
+					return "", fmt.Errorf("register %d: %w", index, err)
+				}
+				if !slices.Contains(entry.Values, value) {
+					entry.Values = append(entry.Values, value)
+				}
+			}
+		}
+		var before *registerAllowance
+		a.draft.Registers, before = put(a.draft.Registers, entry, func(r registerAllowance) bool { return r.Register == entry.Register }, remove)
+		switch {
+		case remove && before == nil:
 			return "", fmt.Errorf("nothing is said of register %d", index)
-		} else if remove {
-			a.draft.Registers = slices.Delete(a.draft.Registers, i, i+1)
+		case remove:
 			return fmt.Sprintf("Register %d may have any value.", index), nil
-		}
-		for digits := range strings.SplitSeq(values, ",") {
-			value, err := parseDigest(digits)
-			if err != nil {
-				return "", fmt.Errorf("register %d: %w", index, err)
-			}
-			if !slices.Contains(entry.Values, value) {
-				entry.Values = append(entry.Values, value)
-			}
-		}
-		if i < 0 {
-			a.draft.Registers = append(a.draft.Registers, entry)
-		} else {
-			a.draft.Registers[i] = entry
 		}
 		return fmt.Sprintf("Register %d must have one of %d values.", index, len(entry.Values)), nil
 	})

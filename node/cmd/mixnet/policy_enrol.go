@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -230,7 +229,8 @@ func (a *authority) vouched(r *tao.Record) string {
 	return ""
 }
 
-// adviseToSign says that the policy that is in force does not do for a node, or for what was revoked, where it does not.
+// adviseToSign says that the policy that is in force does not do for a node, or for what was revoked, where it does
+// not.
 func (a *authority) adviseToSign(out io.Writer, node *enrolledNode, revoked bool) error {
 	p, err := a.signed()
 	if err != nil {
@@ -260,33 +260,30 @@ func readRequest(name string) (*tao.Request, error) {
 
 // printRequest writes what a person has to know of a request.
 func printRequest(to io.Writer, r *tao.Request) {
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	defer table.Flush()
-	line := func(name, format string, arguments ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, clean(fmt.Sprintf(format, arguments...)))
-	}
-	line("node", "%v", directory.NodeIDOf(r.Identity))
-	line("wants to be", "%v", r.Roles)
+	t := newTable(to)
+	defer t.Flush()
+	t.line("node", "%v", directory.NodeIDOf(r.Identity))
+	t.line("wants to be", "%v", r.Roles)
 	if r.Kind == tao.Soft {
-		line("attestor", "soft: a key in a file, which proves nothing of its machine")
+		t.line("attestor", "soft: a key in a file, which proves nothing of its machine")
 	} else {
-		line("attestor", "a TPM, at start %d of its machine, on for %v", r.Clock.Resets, lapse(time.Duration(r.Clock.Time)*time.Millisecond))
+		t.line("attestor", "a TPM, at start %d of its machine, on for %v", r.Clock.Resets, lapse(time.Duration(r.Clock.Time)*time.Millisecond))
 		if hash, err := tao.EndorsementHash(r.Endorsement.Public); err != nil {
-			line("TPM", "%v", err)
+			t.line("TPM", "%v", err)
 		} else {
-			line("TPM", "%x", hash)
+			t.line("TPM", "%x", hash)
 		}
-		printCertificates(line, r.Endorsement.Certificates)
+		printCertificates(t, r.Endorsement.Certificates)
 	}
-	line("attestation key", "%x", sha256.Sum256(r.Key))
+	t.line("attestation key", "%x", sha256.Sum256(r.Key))
 	for _, register := range r.Registers {
-		line(fmt.Sprintf("register %d", register.Index), "%x", register.Value)
+		t.line(fmt.Sprintf("register %d", register.Index), "%x", register.Value)
 	}
 }
 
-func printCertificates(line func(name, format string, arguments ...any), certificates [][]byte) {
+func printCertificates(t table, certificates [][]byte) {
 	if len(certificates) == 0 {
-		line("certificate", "none: somebody has to know this TPM by its hash")
+		t.line("certificate", "none: somebody has to know this TPM by its hash")
 	}
 	for i, der := range certificates {
 		name := "certificate"
@@ -295,10 +292,10 @@ func printCertificates(line func(name, format string, arguments ...any), certifi
 		}
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
-			line(name, "cannot be read: %v", err)
+			t.line(name, "cannot be read: %v", err)
 			continue
 		}
-		line(name, "%s, by %s, good until %s; who issued it is checked by 'mixnet policy enrol'", subjectOf(c), c.Issuer, c.NotAfter.Format(time.DateOnly))
+		t.line(name, "%s, by %s, good until %s; who issued it is checked by 'mixnet policy enrol'", subjectOf(c), c.Issuer, c.NotAfter.Format(time.DateOnly))
 	}
 }
 

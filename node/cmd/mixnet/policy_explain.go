@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,16 +54,16 @@ The exit status is 1 where a node is refused.`,
 		if err != nil {
 			return err
 		}
-		j, listed, err := e.gather(cmd.Context(), ids, files)
+		r, listed, err := e.gather(cmd.Context(), ids, files)
 		if err != nil {
 			return err
 		}
 		if e.save != "" {
-			if err := saveDescriptors(e.save, listed, j.now); err != nil {
+			if err := saveDescriptors(e.save, listed, r.now); err != nil {
 				return err
 			}
 		}
-		return j.explain(cmd.OutOrStdout(), listed)
+		return r.explain(cmd.OutOrStdout(), listed)
 	}
 	return cmd
 }
@@ -85,15 +84,15 @@ func sortArguments(args []string) (ids []directory.NodeID, files []string, err e
 	return ids, files, nil
 }
 
-// judge is who judges descriptors: a policy, for a directory's network, at a time.
-type judge struct {
+// reading is how explain reads descriptors: by a policy, for a directory's network, as of a time.
+type reading struct {
 	policy    *tao.Policy
 	directory ed25519.PublicKey
 	now       time.Time
 }
 
-// gather returns the judge, and what it is to judge.
-func (e *explanation) gather(ctx context.Context, ids []directory.NodeID, files []string) (*judge, []*listedNode, error) {
+// gather returns how to read, and what.
+func (e *explanation) gather(ctx context.Context, ids []directory.NodeID, files []string) (*reading, []*listedNode, error) {
 	if len(files) > 0 {
 		return e.gatherFiles(files)
 	}
@@ -107,7 +106,7 @@ func (e *explanation) gather(ctx context.Context, ids []directory.NodeID, files 
 	if client.Policy == nil {
 		return nil, nil, fmt.Errorf("nothing says by whose policy the network %s is to be judged: give the policy's public key with --policy-key, and with --directory, the directory's", where)
 	}
-	j := &judge{directory: client.Key, now: time.Now()}
+	r := &reading{directory: client.Key, now: time.Now()}
 	signed, descriptors, err := client.Inspect(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -117,10 +116,10 @@ func (e *explanation) gather(ctx context.Context, ids []directory.NodeID, files 
 		listed = append(listed, newListedNode("in the view", d))
 	}
 	if e.policy != "" {
-		j.policy, err = readPolicy(e.policy, client.Policy)
+		r.policy, err = readPolicy(e.policy, client.Policy)
 	} else if len(signed) == 0 {
 		err = fmt.Errorf("the network %s has no policy: its directory.toml names one in [policy]; or judge by one of yours, with --policy", where)
-	} else if j.policy, err = tao.ParsePolicy(signed, client.Policy); err != nil {
+	} else if r.policy, err = tao.ParsePolicy(signed, client.Policy); err != nil {
 		err = &remedied{fmt.Sprintf("the directory's policy: %s", wrongs(err)), "is --policy-key the right one?"}
 	}
 	if err != nil {
@@ -132,13 +131,13 @@ func (e *explanation) gather(ctx context.Context, ids []directory.NodeID, files 
 		}
 	}
 	if len(listed) == 0 {
-		return nil, nil, fmt.Errorf("the directory lists no node: those that it refuses say why in their logs")
+		return nil, nil, errors.New("the directory lists no node: those that it refuses say why in their logs")
 	}
-	return j, listed, nil
+	return r, listed, nil
 }
 
 // gatherFiles does the same for files that were saved.
-func (e *explanation) gatherFiles(files []string) (*judge, []*listedNode, error) {
+func (e *explanation) gatherFiles(files []string) (*reading, []*listedNode, error) {
 	if len(e.access.urls) > 0 || e.save != "" {
 		return nil, nil, errors.New("files are judged without a network: leave --directory and --save out")
 	}
@@ -148,17 +147,17 @@ func (e *explanation) gatherFiles(files []string) (*judge, []*listedNode, error)
 	if err := checkPolicyKeyFlag(e.access.policyKey); err != nil {
 		return nil, nil, err
 	}
-	j := &judge{now: time.Now()}
+	r := &reading{now: time.Now()}
 	var err error
-	if j.directory, err = parsePublicKey(e.access.key); err != nil {
+	if r.directory, err = parsePublicKey(e.access.key); err != nil {
 		return nil, nil, fmt.Errorf("--key %w: copy it from where 'mixnet init directory' printed it", err)
 	}
 	if e.at != "" {
-		if j.now, err = time.Parse(time.RFC3339, e.at); err != nil {
+		if r.now, err = time.Parse(time.RFC3339, e.at); err != nil {
 			return nil, nil, fmt.Errorf("--at %s: is no time like 2026-01-31T12:00:00Z", clean(e.at))
 		}
 	}
-	if j.policy, err = readPolicy(e.policy, parsePolicyKey(e.access.policyKey)); err != nil {
+	if r.policy, err = readPolicy(e.policy, parsePolicyKey(e.access.policyKey)); err != nil {
 		return nil, nil, err
 	}
 	var listed []*listedNode
@@ -169,7 +168,7 @@ func (e *explanation) gatherFiles(files []string) (*judge, []*listedNode, error)
 		}
 		listed = append(listed, n)
 	}
-	return j, listed, nil
+	return r, listed, nil
 }
 
 // pick returns the nodes with these ids.
@@ -185,14 +184,14 @@ func pick(listed []*listedNode, ids []directory.NodeID) (picked []*listedNode, e
 }
 
 // explain writes what the policy says of nodes. The error is errReported where it refuses one.
-func (j *judge) explain(out io.Writer, listed []*listedNode) error {
-	fmt.Fprintf(out, "By version %d of the policy of %x, at %s:\n\n", j.policy.Version, j.policy.Key, j.now.UTC().Format(time.RFC3339))
+func (r *reading) explain(out io.Writer, listed []*listedNode) error {
+	fmt.Fprintf(out, "By version %d of the policy of %x, at %s:\n\n", r.policy.Version, r.policy.Key, r.now.UTC().Format(time.RFC3339))
 	accepted := 0
 	for i, n := range listed {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
-		if j.explainNode(out, n) {
+		if r.explainNode(out, n) {
 			accepted++
 		}
 	}
@@ -206,32 +205,32 @@ func (j *judge) explain(out io.Writer, listed []*listedNode) error {
 }
 
 // explainNode writes what the policy says of one node, and returns whether it accepts it.
-func (j *judge) explainNode(out io.Writer, n *listedNode) (accepted bool) {
+func (r *reading) explainNode(out io.Writer, n *listedNode) (accepted bool) {
 	fmt.Fprintf(out, "%s\n", n.title())
 	until, first := time.Time{}, error(nil)
-	findings := []tao.Finding{j.checkDescriptor(n)}
+	findings := []tao.Finding{r.checkDescriptor(n)}
 	if n.desc != nil {
-		more, verdict := j.policy.Explain(n.desc.Evidence, directory.SubjectOf(n.desc, j.directory), j.now)
+		more, verdict := r.policy.Explain(n.desc.Evidence, directory.SubjectOf(n.desc, r.directory), r.now)
 		findings = append(findings, more...)
 		if verdict != nil {
 			until = verdict.Until
 		}
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	t := newTable(out)
 	for _, f := range findings {
 		if f.Err != nil {
-			fmt.Fprintf(table, "  ✗ %s\t%s\n", f.Rule, wrongs(f.Err))
+			t.line("  ✗ "+f.Rule, "%s", wrongs(f.Err))
 			if first == nil {
 				first = f.Err
 			}
 			continue
 		}
-		fmt.Fprintf(table, "  ✓ %s\t%s\n", f.Rule, clean(f.Detail))
+		t.line("  ✓ "+f.Rule, "%s", f.Detail)
 	}
 	for _, m := range n.marks() {
-		fmt.Fprintf(table, "    SHA-256 of %s\t%v\n", m.what, m.hash)
+		t.line("    SHA-256 of "+m.what, "%v", m.hash)
 	}
-	table.Flush()
+	t.Flush()
 	if first != nil {
 		fmt.Fprintf(out, "REFUSED: %s\n", wrongs(first))
 		return false
@@ -239,18 +238,18 @@ func (j *judge) explainNode(out io.Writer, n *listedNode) (accepted bool) {
 	if n.desc.Expires.Before(until) {
 		until = n.desc.Expires
 	}
-	fmt.Fprintf(out, "ACCEPTED for %v, until %s\n", lapse(until.Sub(j.now)), until.Format(time.RFC3339))
+	fmt.Fprintf(out, "ACCEPTED for %v, until %s\n", lapse(until.Sub(r.now)), until.Format(time.RFC3339))
 	return true
 }
 
 // checkDescriptor says of a descriptor what needs no policy.
-func (j *judge) checkDescriptor(n *listedNode) tao.Finding {
+func (r *reading) checkDescriptor(n *listedNode) tao.Finding {
 	const rule = "descriptor"
 	switch {
 	case n.err != nil:
 		return tao.Finding{Rule: rule, Err: n.err}
-	case !j.now.Before(n.desc.Expires):
-		return tao.Finding{Rule: rule, Err: fmt.Errorf("it was good until %s, and now is %s", n.desc.Expires.Format(time.RFC3339), j.now.UTC().Format(time.RFC3339))}
+	case !r.now.Before(n.desc.Expires):
+		return tao.Finding{Rule: rule, Err: fmt.Errorf("it was good until %s, and now is %s", n.desc.Expires.Format(time.RFC3339), r.now.UTC().Format(time.RFC3339))}
 	}
 	return tao.Finding{Rule: rule, Detail: "signed by the node, good until " + n.desc.Expires.Format(time.RFC3339)}
 }

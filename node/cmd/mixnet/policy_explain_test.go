@@ -129,7 +129,7 @@ func withoutTimes(said string) string {
 func TestExplainSurvivesHostileFiles(t *testing.T) {
 	v, config, file := saved(t)
 	signed, _ := v.descriptor(t, config, nil)
-	j := &judge{policy: signedIn(t, v.dir), directory: v.directory.Key, now: time.Now()}
+	j := &reading{policy: signedIn(t, v.dir), directory: v.directory.Key, now: time.Now()}
 	var said strings.Builder
 	require.True(t, j.explainNode(&said, newListedNode("whole", signed)), said.String())
 	for i := range signed {

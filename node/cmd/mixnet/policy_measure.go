@@ -44,7 +44,7 @@ or, with --directory-toml, the directory's own file is read: then nothing is ask
 			said = m.describe(args[0], a.draft)
 		}
 		entry.Roles = namesOf(granted)
-		if a.draft.Configurations, err = put(a.draft.Configurations, entry, remove); err != nil {
+		if a.draft.Configurations, err = putAllowance(a.draft.Configurations, entry, remove); err != nil {
 			return "", err
 		}
 		if remove {

@@ -15,8 +15,8 @@ func (n *enrolledNode) enrolments() []enrolledNode {
 	return append([]enrolledNode{last}, n.Earlier...)
 }
 
-// exceeds reports whether an enrolment of a node lets it be what another one does not: in another role, for longer, or with
-// another attestation key.
+// exceeds reports whether an enrolment of a node lets it be what another one does not: in another role, for longer, or
+// with another attestation key.
 func (n *enrolledNode) exceeds(m *enrolledNode) bool {
 	role := slices.ContainsFunc(n.Roles, func(role string) bool { return !slices.Contains(m.Roles, role) })
 	return role || n.Expires.After(m.Expires) || n.Key != m.Key
@@ -47,8 +47,8 @@ func (a *authority) before(node *enrolledNode, now time.Time) (all []enrolledNod
 	return all
 }
 
-// enter puts a node in the list, in place of its last enrolment with the same machine. What counts beside that, and lets the
-// node be more, is revoked; where it cannot be, it is returned as left.
+// enter puts a node in the list, in place of its last enrolment with the same machine. What counts beside that, and
+// lets the node be more, is revoked; where it cannot be, it is returned as left.
 func (a *authority) enter(node enrolledNode, mayRevoke bool, now time.Time) (revoked []mark, left []enrolledNode) {
 	for _, old := range a.before(&node, now) {
 		switch exceeds := old.exceeds(&node); {

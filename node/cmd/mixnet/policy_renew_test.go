@@ -70,8 +70,8 @@ func TestRenewalRevokesNothing(t *testing.T) {
 	require.Contains(t, v.enrol(t, config), "to be: mix, exit", "one enrolment is revoked, not the node")
 }
 
-// TestEnrollerCannotRevoke: what he enrols anew for less has two enrolments, which he and who signs the policy are told,
-// until the policy's key enrols it once more.
+// TestEnrollerCannotRevoke: what he enrols anew for less has two enrolments, which he and who signs the policy are
+// told, until the policy's key enrols it once more.
 func TestEnrollerCannotRevoke(t *testing.T) {
 	v := newVillage(t, "--soft")
 	config := v.addNode(t, "soft")

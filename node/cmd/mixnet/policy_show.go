@@ -2,14 +2,11 @@ package main
 
 import (
 	"crypto/ed25519"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,21 +69,6 @@ the enrolment of a node. A policy must be signed by the key that --policy-key gi
 		}
 	}
 	return cmd
-}
-
-// kindOf returns what is in a PEM file that people may want to see.
-func kindOf(file string) (string, error) {
-	text, err := readSome(file, maxBlockFile)
-	if err != nil {
-		return "", err
-	}
-	known := []string{policyBlock, requestBlock, enrolmentBlock}
-	if block, _ := pem.Decode(text); block != nil && slices.Contains(known, block.Type) {
-		return block.Type, nil
-	} else if block != nil && block.Type == grantBlock {
-		return "", fmt.Errorf("%s is a grant, which only the node's machine can open: 'mixnet node enrol --grant' does", file)
-	}
-	return "", fmt.Errorf("%s is no signed policy, request or enrolment", file)
 }
 
 // keyToShow returns the key that signs the policy to be shown.
@@ -163,36 +145,33 @@ func printPolicy(to io.Writer, p *tao.Policy, names *draft) {
 	if names == nil {
 		names = new(draft)
 	}
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	defer table.Flush()
-	line := func(name, format string, arguments ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, clean(fmt.Sprintf(format, arguments...)))
-	}
-	line("policy key", "%x", p.Key)
-	line("version", "%d", p.Version)
-	line("issued", "%s", p.Issued.Format(time.RFC3339))
-	line("good until", "%s", p.Expires.Format(time.RFC3339))
+	t := newTable(to)
+	defer t.Flush()
+	t.line("policy key", "%x", p.Key)
+	t.line("version", "%d", p.Version)
+	t.line("issued", "%s", p.Issued.Format(time.RFC3339))
+	t.line("good until", "%s", p.Expires.Format(time.RFC3339))
 	var attestors []string
 	for _, k := range p.Attestors {
 		if attestors = append(attestors, k.String()); k == tao.Soft {
 			attestors[len(attestors)-1] += " (proves nothing of a machine)"
 		}
 	}
-	line("attestors", "%s", orNothing(strings.Join(attestors, ", ")))
-	line("must quote", "every %s", short(p.MaxAge))
-	line("must mix", "%d senders or more, waiting for %s or longer; mean delays of %s or more", p.Minimum.Size, short(p.Minimum.Interval), short(p.Minimum.MeanDelay))
-	line("events in", "register %d", p.LogRegister)
+	t.line("attestors", "%s", orNothing(strings.Join(attestors, ", ")))
+	t.line("must quote", "every %s", short(p.MaxAge))
+	t.line("must mix", "%d senders or more, waiting for %s or longer; mean delays of %s or more", p.Minimum.Size, short(p.Minimum.Interval), short(p.Minimum.MeanDelay))
+	t.line("events in", "register %d", p.LogRegister)
 	for _, r := range p.Registers {
 		for i, value := range r.Values {
-			line(either(i == 0, fmt.Sprintf("register %d", r.Index), ""), "%x", value)
+			t.line(either(i == 0, fmt.Sprintf("register %d", r.Index), ""), "%x", value)
 		}
 	}
 	listed := func(name string, count int, entry func(i int) string) {
 		if count == 0 {
-			line(name, "none")
+			t.line(name, "none")
 		}
 		for i := range count {
-			line(either(i == 0, name, ""), "%s", entry(i))
+			t.line(either(i == 0, name, ""), "%s", entry(i))
 		}
 	}
 	listed("programs", len(p.Programs), func(i int) string { return describe(p.Programs[i]) })
@@ -245,22 +224,19 @@ func showEnrolment(to io.Writer, file string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, cleaned{err})
 	}
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	defer table.Flush()
-	line := func(name, format string, arguments ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, arguments...))
-	}
-	line("node", "%v", directory.NodeIDOf(r.Identity))
-	line("may be", "%v", r.Roles)
-	line("attestor", "%v", r.Kind)
-	line("attestation key", "%x", r.KeyHash())
+	t := newTable(to)
+	defer t.Flush()
+	t.line("node", "%v", directory.NodeIDOf(r.Identity))
+	t.line("may be", "%v", r.Roles)
+	t.line("attestor", "%v", r.Kind)
+	t.line("attestation key", "%x", r.KeyHash())
 	if r.Kind != tao.Soft {
-		line("TPM", "%x", r.Endorsement)
-		line("root", "%x", r.Root)
-		line("enrolled", "at start %d of the machine", r.Resets)
+		t.line("TPM", "%x", r.Endorsement)
+		t.line("root", "%x", r.Root)
+		t.line("enrolled", "at start %d of the machine", r.Resets)
 	}
-	line("issued", "%s", r.Issued.Format(time.RFC3339))
-	line("good until", "%s", r.Expires.Format(time.RFC3339))
-	line("signed by", "%x", r.Signer)
+	t.line("issued", "%s", r.Issued.Format(time.RFC3339))
+	t.line("good until", "%s", r.Expires.Format(time.RFC3339))
+	t.line("signed by", "%x", r.Signer)
 	return nil
 }

@@ -161,7 +161,8 @@ func succeeds(t *testing.T, arguments ...string) string {
 	}
 }
 
-// freePort returns an address of loopback whose port was free just now, and is not one that systems give to connections.
+// freePort returns an address of loopback whose port was free just now, and is not one that systems give to
+// connections.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for {

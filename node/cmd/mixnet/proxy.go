@@ -198,8 +198,8 @@ func (e *entrance) serve(ctx context.Context, listener net.Listener) error {
 	return e.server.Serve(ctx, listener)
 }
 
-// gatewayPatience is for how long programs wait for a gateway. Whoever wants a connection then is refused, until there is
-// one.
+// gatewayPatience is for how long programs wait for a gateway. Whoever wants a connection then is refused, until there
+// is one.
 const gatewayPatience = 15 * time.Second
 
 // watch says when the gateway is lost, and when there is one again, until ctx ends.
@@ -246,7 +246,8 @@ func (e *entrance) hopeAgain() {
 	e.hope, e.quit = context.WithCancel(context.Background())
 }
 
-// withoutAddresses returns what is wrong with a connection and not whose it is: a log should not tell the user's address.
+// withoutAddresses returns what is wrong with a connection and not whose it is: a log should not tell the user's
+// address.
 func withoutAddresses(err error) error {
 	if failed, ok := errors.AsType[*net.OpError](err); ok {
 		return failed.Err

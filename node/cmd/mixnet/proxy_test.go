@@ -167,8 +167,8 @@ func TestProxyWaitsForAsLongAsItsSettingsSay(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-// TestProxySaysThatItsGatewayIsLost within a second, and again that there is one, and tells nobody's address. Programs wait
-// for 15 s at most, and are told that it is not their destination that failed.
+// TestProxySaysThatItsGatewayIsLost within a second, and again that there is one, and tells nobody's address. Programs
+// wait for 15 s at most, and are told that it is not their destination that failed.
 func TestProxySaysThatItsGatewayIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log output

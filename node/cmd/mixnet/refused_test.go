@@ -40,8 +40,8 @@ func TestRefusalsSayHowManyAndWhy(t *testing.T) {
 	require.True(t, errors.Is(err, client.ErrNetwork))
 }
 
-// startLiar starts a directory that lists mixes without evidence although its policy wants some, and returns the flags by
-// which clients find it.
+// startLiar starts a directory that lists mixes without evidence although its policy wants some, and returns the flags
+// by which clients find it.
 func startLiar(t *testing.T, mixes int) (flags []string) {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)

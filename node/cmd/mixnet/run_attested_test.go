@@ -47,8 +47,8 @@ func enrol(t *testing.T, config string, vouched func(*tao.Request) tao.Roots) {
 // nobody vouches for soft attestors.
 func nobody(*tao.Request) tao.Roots { return tao.Roots{} }
 
-// attest gives an installation a policy that allows this program as its nodes are set up, and the nodes soft attestors with
-// which they are enrolled.
+// attest gives an installation a policy that allows this program as its nodes are set up, and the nodes soft attestors
+// with which they are enrolled.
 func (n *installation) attest(t *testing.T) {
 	t.Helper()
 	n.policyKey = testPolicyKey
@@ -82,8 +82,8 @@ func (n *installation) sign(t *testing.T, version uint64, change func(*tao.Polic
 	}))
 }
 
-// TestAttestedNetwork is one from configurations: its parts know each other from the policy key alone, and a new policy in
-// the directory's folder puts out whom it revokes.
+// TestAttestedNetwork is one from configurations: its parts know each other from the policy key alone, and a new policy
+// in the directory's folder puts out whom it revokes.
 func TestAttestedNetwork(t *testing.T) {
 	n := install(t, 4)
 	n.attest(t)
@@ -133,7 +133,7 @@ func TestEnrolmentOfAnotherMachineIsRefusedAtTheStart(t *testing.T) {
 		require.NoError(t, os.WriteFile(ours, theirs, 0o600))
 		status, printed := result(t, "node", "--config", n.nodes[0].config)
 		require.Equal(t, exitConfig, status, printed)
-		require.Regexp(t, `node\.toml:\d+: attestation\.enrolment: is (that of another node|for another key).*; enrol this node with 'mixnet node enrol --config .*'\n$`, printed)
+		require.Regexp(t, `node\.toml:\d+: attestation\.enrolment: is for another (node|attestation key).*; enrol this node with 'mixnet node enrol --config .*'\n$`, printed)
 		require.NoError(t, os.WriteFile(ours, before, 0o600))
 	}
 }

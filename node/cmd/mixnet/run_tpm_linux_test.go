@@ -31,8 +31,8 @@ func startTPM(t *testing.T, socket string) {
 	}, patience, time.Millisecond)
 }
 
-// TestNodeWithATPM measures into it, goes on after a restart with the log of what the machine has run, and can have its key
-// sealed.
+// TestNodeWithATPM measures into it, goes on after a restart with the log of what the machine has run, and can have its
+// key sealed.
 func TestNodeWithATPM(t *testing.T) {
 	n := install(t, 1)
 	mix := n.nodes[0]

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -94,57 +93,55 @@ func askMix(ctx context.Context, address string) ([]byte, error) {
 
 // printStatus writes what a person wants to see of a mix.
 func printStatus(to io.Writer, s *node.Stats) {
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	defer table.Flush()
-	line := func(name, format string, arguments ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, arguments...))
-	}
-	line("node", "%s at %s", s.Node, s.Address)
+	t := newTable(to)
+	defer t.Flush()
+	t.line("node", "%s at %s", s.Node, s.Address)
 	if s.Started.IsZero() {
-		line("state", "%s", s.State)
+		t.line("state", "%s", s.State)
 	} else {
-		line("state", "%s, up for %v", s.State, lapse(s.Now.Sub(s.Started)))
+		t.line("state", "%s, up for %v", s.State, lapse(s.Now.Sub(s.Started)))
 	}
-	printEpochs(line, s)
+	printEpochs(t, s)
 	if s.View == nil {
-		line("view", "none yet")
+		t.line("view", "none yet")
 	} else {
-		line("view", "%v old, %d mixes, good for %v", lapse(s.Now.Sub(s.View.Published)), s.View.Mixes, lapse(s.View.Expires.Sub(s.Now)))
+		t.line("view", "%v old, %d mixes, good for %v", lapse(s.Now.Sub(s.View.Published)), s.View.Mixes, lapse(s.View.Expires.Sub(s.Now)))
 	}
-	printAttestation(line, s)
+	printAttestation(t, s)
 	in, out, over := lately(s)
-	line("packets", "%.1f/s in, %.1f/s out over the last %v; %d in, %d out in all; %d held, %.1f MB",
+	t.line("packets", "%.1f/s in, %.1f/s out over the last %v; %d in, %d out in all; %d held, %.1f MB",
 		in, out, lapse(over), s.Received, s.Sent+s.Served+s.Delivered, s.Held, float64(s.Memory)/1e6)
-	printAnonymity(line, s)
+	printAnonymity(t, s)
 	var drops []string
 	for _, reason := range slices.Sorted(maps.Keys(s.Dropped)) {
 		drops = append(drops, fmt.Sprintf("%s %d", reason, s.Dropped[reason]))
 	}
-	line("dropped", "%s", orNone(strings.Join(drops, ", ")))
-	printLoops(line, s)
-	line("links", "from %d mixes and %d others", s.Links.Mixes, s.Links.Others)
+	t.line("dropped", "%s", orNone(strings.Join(drops, ", ")))
+	printLoops(t, s)
+	t.line("links", "from %d mixes and %d others", s.Links.Mixes, s.Links.Others)
 	connected := 0
 	for _, p := range s.Peers {
 		if p.Connected {
 			connected++
 		}
 	}
-	line("peers", "%d of %d connected", connected, len(s.Peers))
+	t.line("peers", "%d of %d connected", connected, len(s.Peers))
 	for _, p := range s.Peers {
 		if !p.Connected || p.Queue > 0 || p.Lost > 0 {
 			state := "connected"
 			if !p.Connected {
 				state = "not connected"
 			}
-			line("", "%s at %s: %s, %d sent, %d waiting, %d lost", p.Node, p.Address, state, p.Sent, p.Queue, p.Lost)
+			t.line("", "%s at %s: %s, %d sent, %d waiting, %d lost", p.Node, p.Address, state, p.Sent, p.Queue, p.Lost)
 		}
 	}
 }
 
-// printAttestation writes whom the mix trusts, and whether it is to be trusted itself, where there is a policy for that.
-func printAttestation(line func(name, format string, arguments ...any), s *node.Stats) {
+// printAttestation writes whom the mix trusts, and whether it is to be trusted itself, where there is a policy for
+// that.
+func printAttestation(t table, s *node.Stats) {
 	if s.View != nil && s.View.Policy != nil {
-		line("policy", "version %d, good for %v, refuses %d mixes", s.View.Policy.Version, lapse(s.View.Policy.Expires.Sub(s.Now)), s.View.Refused)
+		t.line("policy", "version %d, good for %v, refuses %d mixes", s.View.Policy.Version, lapse(s.View.Policy.Expires.Sub(s.Now)), s.View.Refused)
 	}
 	a := s.Attestation
 	if a == nil {
@@ -157,15 +154,15 @@ func printAttestation(line func(name, format string, arguments ...any), s *node.
 	case !a.Until.IsZero():
 		state = fmt.Sprintf("EVIDENCE EXPIRED %v ago", lapse(-good))
 	}
-	line("attested", "%s, %s; %.0f %% of the room for measurements taken", a.Kind, state, 100*a.LogUsed)
+	t.line("attested", "%s, %s; %.0f %% of the room for measurements taken", a.Kind, state, 100*a.LogUsed)
 	if a.Failure != "" {
-		line("", "%s", a.Failure)
+		t.line("", "%s", a.Failure)
 	}
 }
 
-func printEpochs(line func(name, format string, arguments ...any), s *node.Stats) {
+func printEpochs(t table, s *node.Stats) {
 	if len(s.Epochs) == 0 {
-		line("epoch", "none yet")
+		t.line("epoch", "none yet")
 	}
 	currentFirst := slices.Clone(s.Epochs)
 	slices.SortStableFunc(currentFirst, func(a, b node.EpochStats) int {
@@ -189,12 +186,12 @@ func printEpochs(line func(name, format string, arguments ...any), s *node.Stats
 		if e.Failed {
 			state = "; REFUSES EVERYTHING: its replay set is full or cannot be written"
 		}
-		line(name, "%d (%s): %d of %d tags%s", e.Number, when, e.Tags, e.MaxTags, state)
+		t.line(name, "%d (%s): %d of %d tags%s", e.Number, when, e.Tags, e.MaxTags, state)
 	}
 }
 
 // printAnonymity writes between how many senders the packets of the last hour were hidden.
-func printAnonymity(line func(name, format string, arguments ...any), s *node.Stats) {
+func printAnonymity(t table, s *node.Stats) {
 	batches, least, most, sum := uint64(0), 0, 0, 0.0
 	for _, sample := range s.History {
 		if sample.Batches == 0 {
@@ -208,24 +205,24 @@ func printAnonymity(line func(name, format string, arguments ...any), s *node.St
 		sum += sample.MeanSenders * float64(sample.Batches)
 	}
 	if batches == 0 {
-		line("anonymity", "nothing was released in the last hour (%s)", s.Strategy)
+		t.line("anonymity", "nothing was released in the last hour (%s)", s.Strategy)
 		return
 	}
-	line("anonymity", "%d to %d senders, %.1f on average, in %d batches of the last hour (%s)", least, most, sum/float64(batches), batches, s.Strategy)
+	t.line("anonymity", "%d to %d senders, %.1f on average, in %d batches of the last hour (%s)", least, most, sum/float64(batches), batches, s.Strategy)
 }
 
 // printLoops writes how much of the mix's own traffic did not come back.
-func printLoops(line func(name, format string, arguments ...any), s *node.Stats) {
+func printLoops(t table, s *node.Stats) {
 	var sent, lost uint64
 	for _, sample := range s.History {
 		sent += sample.LoopsSent
 		lost += sample.LoopsLost
 	}
 	if sent == 0 {
-		line("loops", "none sent in the last hour")
+		t.line("loops", "none sent in the last hour")
 		return
 	}
-	line("loops", "%.1f %% of %d lost in the last hour", 100*float64(lost)/float64(sent), sent)
+	t.line("loops", "%.1f %% of %d lost in the last hour", 100*float64(lost)/float64(sent), sent)
 }
 
 // lately returns how many packets a second came and went in about a minute.

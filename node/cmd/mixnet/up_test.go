@@ -53,8 +53,8 @@ func get(t *testing.T, by *http.Client, url string) string {
 	return string(body)
 }
 
-// startUp runs 'mixnet up' in this process, and returns what it prints, once it has said what to try next, and what ends
-// it and returns its error.
+// startUp runs 'mixnet up' in this process, and returns what it prints, once it has said what to try next, and what
+// ends it and returns its error.
 func startUp(t *testing.T, arguments ...string) (printed string, stop func() (string, error)) {
 	t.Helper()
 	var out output

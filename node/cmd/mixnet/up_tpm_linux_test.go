@@ -66,7 +66,8 @@ func TestPassingFolder(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// TestUpWithTPMs: six mixes with a TPM each, a page through three of them, and nothing is left behind, whatever ends it.
+// TestUpWithTPMs: six mixes with a TPM each, a page through three of them, and nothing is left behind, whatever ends
+// it.
 func TestUpWithTPMs(t *testing.T) {
 	needTPMs(t)
 	for name, signal := range map[string]syscall.Signal{"interrupted": syscall.SIGINT, "killed": syscall.SIGKILL} {

@@ -80,8 +80,8 @@ func requireMixesListed(t *testing.T, v *visit, page string) {
 	}
 }
 
-// TestPictureForTheBrowser is XML in which the boxes stand in their order, and says the same to who cannot see it. The page
-// needs nothing but itself, and works in dark rooms.
+// TestPictureForTheBrowser is XML in which the boxes stand in their order, and says the same to who cannot see it. The
+// page needs nothing but itself, and works in dark rooms.
 func TestPictureForTheBrowser(t *testing.T) {
 	for _, v := range visits {
 		page := string(v.html())
@@ -128,7 +128,8 @@ func boxesOf(t *testing.T, page string) (names []string) {
 	}
 }
 
-// TestWelcomePageClaimsNothing that is not so: of mixes that are not attested or softly so, and of who comes, which no exit knows.
+// TestWelcomePageClaimsNothing that is not so: of mixes that are not attested or softly so, and of who comes, which no
+// exit knows.
 func TestWelcomePageClaimsNothing(t *testing.T) {
 	const nothingProven = `(?i)nothing proves what program a mix runs \(attestation\)`
 	for kind, proven := range map[tao.Kind][]string{
@@ -269,8 +270,8 @@ func TestEachConnectionSeesItsOwnWay(t *testing.T) {
 	require.Empty(t, n.journeys.kept)
 }
 
-// TestPageOfAClientElsewhere says that the way is not known, whatever such a client makes up. No bytes that a client can
-// send make the page wait, or show it another one's way.
+// TestPageOfAClientElsewhere says that the way is not known, whatever such a client makes up. No bytes that a client
+// can send make the page wait, or show it another one's way.
 func TestPageOfAClientElsewhere(t *testing.T) {
 	n := newMemoryNetwork()
 	waiting, err := n.journeys.dialer(n.dial)(t.Context(), "mine", "welcome.mix:80")
