@@ -96,12 +96,13 @@ func TestAttestorThatFails(t *testing.T) {
 	c.onExtend = func(func()) error { return fail }
 	_, err = p.Attest(c.says(), c.policy)
 	require.ErrorIs(t, err, fail)
-	c.onRead = func() error { return fail }
+	c.onExtend = nil
+	c.onRead = func() error { c.onRead = nil; return fail } // once
 	_, err = p.Attest(c.says(), c.policy)
 	require.ErrorIs(t, err, fail)
+	c.onRead = func() error { c.onRead = nil; return fail }
 	_, err = c.start()
 	require.ErrorIs(t, err, fail)
-	c.onExtend, c.onRead = nil, nil
 	c.requireAccepted(t, p)
 
 	c.onRead = func() error { return fail }
