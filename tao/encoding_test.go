@@ -106,7 +106,7 @@ func TestEvidenceIsLaidOutAsDocumented(t *testing.T) {
 	require.Equal(t, &e, again, "it keeps a part of what it was read from")
 }
 
-func TestRecordIsLaidOutAsEver(t *testing.T) {
+func TestRecordIsLaidOutAsDocumented(t *testing.T) {
 	r := tao.Record{
 		Identity: public(nodeKey), Kind: tao.TPM, Key: []byte("a key"), Endorsement: filled(4), Root: filled(5), Resets: 0x01020304,
 		Roles: tao.RolesOf(tao.Mix, tao.Directory), Issued: start, Expires: start.Add(day), Signer: public(enrollerKey),
@@ -132,7 +132,7 @@ func TestRecordIsLaidOutAsEver(t *testing.T) {
 	require.Equal(t, &want, again)
 }
 
-func TestPolicyIsLaidOutAsEver(t *testing.T) {
+func TestPolicyIsLaidOutAsDocumented(t *testing.T) {
 	one, two, three := filled(1), filled(2), filled(3)
 	p := tao.Policy{
 		Version: 1 << 40, Issued: start, Expires: start.Add(day),

@@ -1,6 +1,8 @@
 package tao_test
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -223,6 +225,34 @@ func TestTermsThatAreNotGranted(t *testing.T) {
 	_, _, err = tao.Grant(noRandomness{}, asked(t, tao.TPM, asking{}), policyKey, rootsOf(newMaker(t, 1)), granted())
 	require.ErrorIs(t, err, tao.ErrRequest)
 	require.ErrorContains(t, err, "no randomness")
+}
+
+// TestGrantIsLaidOutAsDocumented makes one by hand.
+func TestGrantIsLaidOutAsDocumented(t *testing.T) {
+	r := goodRecord()
+	record, err := r.Sign(policyKey)
+	require.NoError(t, err)
+	opened, err := tao.OpenGrant(append([]byte{byte(tao.Soft)}, prefixed(record)...), nil)
+	require.NoError(t, err)
+	require.Equal(t, record, opened)
+	soft, _, err := tao.Grant(nil, asked(t, tao.Soft, asking{}), policyKey, tao.Roots{}, granted())
+	require.NoError(t, err)
+	require.Equal(t, append([]byte{byte(tao.Soft)}, prefixed(soft[3:])...), soft)
+
+	key := filled(3)
+	block, err := aes.NewCipher(key[:])
+	require.NoError(t, err)
+	box, err := cipher.NewGCM(block)
+	require.NoError(t, err)
+	hard := slices.Concat([]byte{byte(tao.TPM)}, prefixed([]byte("a credential")), prefixed([]byte("a secret")),
+		prefixed(box.Seal(nil, make([]byte, 12), record, nil)))
+	opened, err = tao.OpenGrant(hard, func(credential, secret []byte) ([]byte, error) {
+		require.Equal(t, "a credential", string(credential))
+		require.Equal(t, "a secret", string(secret))
+		return slices.Clone(key[:]), nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, record, opened)
 }
 
 var errForeign = errors.New("made for another TPM")

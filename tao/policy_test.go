@@ -95,6 +95,21 @@ func TestPolicyLimits(t *testing.T) {
 	}
 }
 
+// TestNothingIsTrustedByNothing is about a policy that nobody has written.
+func TestNothingIsTrustedByNothing(t *testing.T) {
+	_, err := new(tao.Policy).Sign(policyKey)
+	require.ErrorIs(t, err, tao.ErrPolicy)
+	for _, kind := range anyKind {
+		s := newScene(kind)
+		evidence := s.show(t, change{})
+		_, err = new(tao.Policy).Verify(evidence, &s.subject, s.now)
+		require.ErrorIs(t, err, tao.ErrPolicy)
+		empty := &tao.Policy{Issued: start, Expires: start.Add(day), LogRegister: 14, Minimum: tao.Minimum{Size: 2}, MaxAge: time.Hour}
+		_, err = asSigned(t, empty).Verify(evidence, &s.subject, s.now)
+		require.ErrorIs(t, err, tao.ErrKind)
+	}
+}
+
 func TestPolicyAgesAreWholeSeconds(t *testing.T) {
 	p := goodPolicy()
 	p.MaxAge = 1500 * time.Millisecond
