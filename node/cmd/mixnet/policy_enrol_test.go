@@ -280,6 +280,29 @@ func TestDelegationEnds(t *testing.T) {
 }
 
 // TestSignSaysWhoIsRefused: a policy that leaves out what enrolled nodes rely on is signed, and says so.
+func TestSignSaysWhatMayBeAMistake(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "policy")
+	succeed(t, "policy", "init", "--dir", dir)
+	said := succeed(t, "policy", "sign", "--dir", dir)
+	require.Contains(t, said, "Note: no register of the machines' start is wanted")
+	require.NotContains(t, said, "max_age")
+	require.NotContains(t, said, "it is good for")
+
+	succeed(t, "policy", "allow", "register", "14="+strings.Repeat("00", 32), "--dir", dir) // where the log begins, and no more
+	require.Contains(t, succeed(t, "policy", "sign", "--dir", dir), "Note: no register of the machines' start is wanted")
+	succeed(t, "policy", "allow", "register", "7="+strings.Repeat("ab", 32), "--dir", dir)
+	require.NotContains(t, succeed(t, "policy", "sign", "--dir", dir), "no register")
+
+	draft := filepath.Join(dir, "policy.json")
+	text, err := os.ReadFile(draft)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"2h`)
+	require.NoError(t, os.WriteFile(draft, []byte(strings.Replace(string(text), `"2h`, `"9m`, 1)), 0o600))
+	said = succeed(t, "policy", "sign", "--days", "91", "--dir", dir)
+	require.Contains(t, said, "Note: nodes have to quote again within 9m")
+	require.Contains(t, said, "Note: it is good for 91 days")
+}
+
 func TestSignSaysWhoIsRefused(t *testing.T) {
 	v := newVillage(t, "--soft")
 	config := v.addNode(t, "soft")

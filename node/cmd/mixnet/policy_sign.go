@@ -87,6 +87,12 @@ func (a *authority) sign(out, warnings io.Writer, now time.Time, lasts time.Dura
 	return nil
 }
 
+// What a policy that is no mistake keeps to.
+const (
+	shortestAge = 10 * time.Minute
+	longestLife = 90 * 24 * time.Hour
+)
+
 // doubts says what may be a mistake in a policy.
 func (a *authority) doubts(p, last *tao.Policy, now time.Time) (all []string) {
 	doubt := func(format string, arguments ...any) { all = append(all, clean(fmt.Sprintf(format, arguments...))) }
@@ -104,6 +110,16 @@ func (a *authority) doubts(p, last *tao.Policy, now time.Time) (all []string) {
 	}
 	if len(p.Settings) == 0 {
 		doubt("no configuration is allowed: every node is refused ('mixnet policy allow configuration')")
+	}
+	ofStart := func(r tao.RegisterRule) bool { return r.Index != p.LogRegister }
+	if slices.Contains(p.Attestors, tao.TPM) && !slices.ContainsFunc(p.Registers, ofStart) {
+		doubt("no register of the machines' start is wanted: that programs measure themselves truly is taken from whoever has root there ('mixnet policy allow register')")
+	}
+	if p.MaxAge < shortestAge {
+		doubt("nodes have to quote again within %v, and a directory takes news of a node once a minute: give max_age %v or more", p.MaxAge, shortestAge)
+	}
+	if life := p.Expires.Sub(p.Issued); life > longestLife {
+		doubt("it is good for %d days, and so long can a directory hide its revocations from who has not seen a newer one", int(life/(24*time.Hour)))
 	}
 	for _, program := range p.Programs {
 		if slices.Contains(p.Revoked, program.Digest) {
