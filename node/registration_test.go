@@ -132,6 +132,9 @@ func TestTPMThatFailedWhileRefused(t *testing.T) {
 // TestOneMachineIsOneMix: where two enrollers have enrolled one attestation key as two mixes, nobody sends packets to the one
 // that was enrolled first. That one says so, and does not flood the directory, which has nothing against it.
 func TestOneMachineIsOneMix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		box, logs, computer := &inbox{}, &book{}, &machine{}
 		_, key, err := ed25519.GenerateKey(nil)

@@ -139,6 +139,9 @@ func TestPolicyThatExpiresIsTheEnd(t *testing.T) {
 
 // TestEvidenceIsRenewedInTime, however short the time is for which it is good, and also where nobody changes anything.
 func TestEvidenceIsRenewedInTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	for _, age := range []time.Duration{5 * time.Minute, 20 * time.Minute, 40 * time.Minute, 3 * time.Hour} {
 		t.Run(age.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -346,6 +349,9 @@ func TestMixWhoseTPMFailsMixesOn(t *testing.T) {
 
 // TestFullLogIsSaid: no key that is made after that is listed, and the operator learns what to do.
 func TestFullLogIsSaid(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		logs := &book{}
 		n := nodetest.Start(t, nodetest.Config{

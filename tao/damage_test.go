@@ -41,6 +41,9 @@ func wants(err error, these ...error) error {
 
 // TestDamagedEvidence is about that of a TPM, and of a soft attestor.
 func TestDamagedEvidence(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	chip, soft := storedScene(t), newScene(tao.Soft)
 	for _, c := range []struct {
 		name string
@@ -80,6 +83,9 @@ func TestDamagedPolicy(t *testing.T) {
 
 // TestDamagedRequest flips its bytes before the node's identity signs them, and after.
 func TestDamagedRequest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	for _, kind := range anyKind {
 		good := ask(t, kind, asking{before: func(r *tao.Request) { r.Endorsement.Certificates = nil }})
 		eachDamage(t, good, func(damaged []byte) error {
