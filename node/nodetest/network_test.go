@@ -147,6 +147,7 @@ func TestMixesStopAndStart(t *testing.T) {
 		require.NotEqual(t, key, n.Mixes[1].Key.Public())
 		send(t, n, n.Link("alice", nil, 0), "hello")
 		require.Equal(t, "hello", <-box)
+		synctest.Wait() // counted after it was served
 		require.EqualValues(t, 1, n.Counts().Served)
 	})
 }
