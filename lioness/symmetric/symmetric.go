@@ -26,6 +26,20 @@ func XORKeyStream(dst, src []byte, key *[StreamKeySize]byte) {
 	*cipher = chacha20.Cipher{}
 }
 
+// Stream is one keystream to be added to a message: Dst is set to Src XOR the ChaCha20 keystream of Key, as by
+// XORKeyStream and with its conditions.
+type Stream struct {
+	Dst, Src []byte
+	Key      *[StreamKeySize]byte
+}
+
+// XORKeyStreams is XORKeyStream for each of streams. The streams must not overlap each other.
+func XORKeyStreams(streams []Stream) {
+	for i := range streams {
+		XORKeyStream(streams[i].Dst, streams[i].Src, streams[i].Key)
+	}
+}
+
 // The serialised state of an x/crypto BLAKE2b digest: a magic word, h (8 words), the byte counter (2 words), the digest
 // size, the pending block and how much of it is filled.
 const (
@@ -109,4 +123,27 @@ func (h *Hash) load() {
 	if err := h.digest.UnmarshalBinary(h.state[:]); err != nil {
 		panic("symmetric: unreachable: the digest refuses its own state: " + err.Error())
 	}
+}
+
+// Hashing is one BLAKE2b to be computed: Sum, 1 to 64 bytes, is set to the digest of its own size of Message under Key (0
+// to 64 bytes; none for the plain hash).
+type Hashing struct{ Sum, Key, Message []byte }
+
+// Hashes computes many BLAKE2b at once. It works in its own memory, so that no call allocates, and erases that memory
+// before a call returns.
+//
+// Use NewHashes. Hashes is not safe for concurrent use.
+type Hashes struct{ one *Hash }
+
+// NewHashes returns a Hashes.
+func NewHashes() *Hashes { return &Hashes{NewHash()} }
+
+// Sum computes all hashings. It is fastest where they agree in all three sizes.
+func (h *Hashes) Sum(all []Hashing) {
+	for i := range all {
+		h.one.Reset(len(all[i].Sum), all[i].Key)
+		h.one.Write(all[i].Message)
+		h.one.Sum(all[i].Sum[:0])
+	}
+	h.one.Wipe()
 }

@@ -1,0 +1,35 @@
+package x25519
+
+// Base is the u-coordinate of the base point (RFC 7748 §4.1).
+var Base = Key{9}
+
+// Multiplication is one X25519 to be computed: Result is set to Scalar·Point, and OK to whether it differs from zero,
+// which it does for every point but those of low order. Scalar is clamped where it is not. Result may be the memory of
+// Scalar or of Point.
+type Multiplication struct {
+	Result, Scalar, Point *Key
+	OK                    bool
+}
+
+// Multiplier computes multiplications, many in one pass where the processor has the vector unit for it. It works in its
+// own memory, so that no call allocates once as many were seen, and erases that memory before a call returns. The time
+// does not depend on the scalars.
+//
+// Use NewMultiplier. A Multiplier is not safe for concurrent use.
+type Multiplier struct{}
+
+// NewMultiplier returns a Multiplier.
+func NewMultiplier() *Multiplier { return &Multiplier{} }
+
+// Multiply computes all multiplications. No Result may be the memory of another one's operand.
+func (m *Multiplier) Multiply(all []Multiplication) {
+	for i := range all {
+		j := &all[i]
+		if *j.Point == Base {
+			Public(j.Result, j.Scalar)
+			j.OK = true
+		} else {
+			j.OK = Shared(j.Result, j.Scalar, j.Point)
+		}
+	}
+}
