@@ -27,6 +27,8 @@ const (
 	Size = tagAt + TagSize
 )
 
+var label = []byte(Label)
+
 // The prefixes of schedule 0's hashes.
 const (
 	blindingPrefix = 0x11
@@ -55,16 +57,19 @@ func (k *Keys) Tag() *[TagSize]byte { return (*[TagSize]byte)(k[tagAt:]) }
 type Seed [SeedSize]byte
 
 // Schedule derives keys. It works in its own memory, so that no call allocates, and is not safe for concurrent use.
+// Calls leave secrets in that memory until Wipe.
 type Schedule struct {
 	insecure bool // schedule 0
-	hash     *symmetric.Hash
-	input    [3 * x25519.Size]byte
+	hashes   *symmetric.Hashes
 	seed     Seed
+	operands [3]x25519.Key // of Derive; the caller's may then stay on the stack
+	single   [1]Derivation
+	group
 }
 
 // New returns schedule 1, or schedule 0 where insecureReference is set.
 func New(insecureReference bool) *Schedule {
-	return &Schedule{insecure: insecureReference, hash: symmetric.NewHash()}
+	return &Schedule{insecure: insecureReference, hashes: symmetric.NewHashes()}
 }
 
 // MACKey is the μ key of k: 32 bytes in schedule 1, 16 in schedule 0.
@@ -77,45 +82,38 @@ func (d *Schedule) MACKey(k *Keys) []byte {
 
 // MAC appends γ, the tag over β under the μ key of k, to dst.
 func (d *Schedule) MAC(dst []byte, k *Keys, beta []byte) []byte {
-	d.hash.Reset(MACSize, d.MACKey(k))
-	d.hash.Write(beta)
-	return d.hash.Sum(dst)
+	d.digest(d.gamma[:], d.MACKey(k), beta)
+	return append(dst, d.gamma[:]...)
 }
 
 // Derive sets keys to those of a hop with public key y that shares s with the sender of α, and returns the seed of its
 // payload key.
 func (d *Schedule) Derive(keys *Keys, alpha, y, s *x25519.Key) Seed {
-	if d.insecure {
-		d.deriveReference(keys, alpha, s)
-	} else {
-		copy(d.input[:32], alpha[:])
-		copy(d.input[32:64], y[:])
-		copy(d.input[64:], s[:])
-		d.digest(d.seed[:0], 32, Label, d.input[:])
-		clear(keys[:])
-		symmetric.XORKeyStream(keys[:], keys[:], (*[32]byte)(&d.seed))
-		x25519.Clamp(keys.Blinding())
-	}
+	d.operands = [3]x25519.Key{*alpha, *y, *s}
+	d.single[0] = Derivation{keys, &d.seed, &d.operands[0], &d.operands[1], &d.operands[2]}
+	d.DeriveAll(d.single[:])
+	clear(d.single[:])
 	return d.seed
 }
 
 // deriveReference is schedule 0: what sphinxmixcrypto 0.0.4 computes.
-func (d *Schedule) deriveReference(keys *Keys, alpha, s *x25519.Key) {
+func (d *Schedule) deriveReference(keys *Keys, alpha, s *x25519.Key) (seed Seed) {
 	clear(keys[:])
-	prefixed := func(dst []byte, size int, prefix byte, parts ...[]byte) {
-		input := append(d.input[:0], prefix)
+	prefixed := func(dst []byte, prefix byte, parts ...[]byte) {
+		input := append(d.inputs[0][:0], prefix)
 		for _, part := range parts {
 			input = append(input, part...)
 		}
-		d.digest(dst[:0], size, "", input)
+		d.digest(dst, nil, input)
 	}
-	prefixed(keys.Stream()[:], 32, streamPrefix, s[:])
-	prefixed(keys[macAt:macAt+16], 16, macPrefix, s[:])
-	prefixed(keys.Blinding()[:], 32, blindingPrefix, alpha[:], s[:])
-	prefixed(keys.Tag()[:], 32, tagPrefix, s[:])
+	prefixed(keys.Stream()[:], streamPrefix, s[:])
+	prefixed(keys[macAt:macAt+16], macPrefix, s[:])
+	prefixed(keys.Blinding()[:], blindingPrefix, alpha[:], s[:])
+	prefixed(keys.Tag()[:], tagPrefix, s[:])
 	x25519.Clamp(keys.Blinding())
-	copy(d.seed[:], keys.Stream()[:])
-	d.PayloadKey(keys.Payload(), &d.seed)
+	seed = Seed(*keys.Stream())
+	d.PayloadKey(keys.Payload(), &seed)
+	return seed
 }
 
 // PayloadKey expands a seed that Derive returned to that hop's π key.
@@ -132,23 +130,21 @@ func (d *Schedule) PayloadKey(key *[lioness.KeySize]byte, seed *Seed) {
 
 // ReplyKey sets key to the LIONESS key of a SURB's k̃.
 func (d *Schedule) ReplyKey(key *[lioness.KeySize]byte, ktilde *[32]byte) {
+	input := d.inputs[0][:0]
 	if d.insecure {
-		d.input[0] = streamPrefix
-		copy(d.input[1:], ktilde[:])
-		d.digest(d.seed[:0], 32, "", d.input[:1+32])
+		input = append(append(input, streamPrefix), ktilde[:]...)
+		d.digest(d.seed[:], nil, input)
 	} else {
-		n := copy(d.input[:], "reply")
-		n += copy(d.input[n:], ktilde[:])
-		d.digest(d.seed[:0], 32, Label, d.input[:n])
+		input = append(append(input, "reply"...), ktilde[:]...)
+		d.digest(d.seed[:], label, input)
 	}
 	expand(key[:], &d.seed)
 }
 
-func (d *Schedule) digest(dst []byte, size int, key string, input []byte) {
-	var k [len(Label)]byte
-	d.hash.Reset(size, k[:copy(k[:], key)])
-	d.hash.Write(input)
-	d.hash.Sum(dst)
+// digest sets sum to the BLAKE2b of its size.
+func (d *Schedule) digest(sum, key, message []byte) {
+	d.hashings[0] = symmetric.Hashing{Sum: sum, Key: key, Message: message}
+	d.sum(1)
 }
 
 // expand sets dst to the ChaCha20 keystream of seed.
@@ -159,7 +155,7 @@ func expand(dst []byte, seed *Seed) {
 
 // Wipe forgets what the last calls left in the working memory.
 func (d *Schedule) Wipe() {
-	clear(d.input[:])
 	clear(d.seed[:])
-	d.hash.Wipe()
+	clear(d.operands[:])
+	d.group = group{}
 }
