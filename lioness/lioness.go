@@ -22,8 +22,13 @@ const (
 	streamKeySize = symmetric.StreamKeySize // k1, k3; also the size of L
 	hashKeySize   = 64                      // k2, k4
 
+	k1At = 0
+	k2At = k1At + streamKeySize
+	k3At = k2At + hashKeySize
+	k4At = k3At + streamKeySize
+
 	// KeySize is the size of a key in bytes: 192.
-	KeySize = 2*streamKeySize + 2*hashKeySize
+	KeySize = k4At + hashKeySize
 
 	// MinBlockSize is the size in bytes of the smallest block: 33.
 	MinBlockSize = streamKeySize + 1
@@ -75,10 +80,10 @@ func (c *Cipher) Encrypt(block []byte) error {
 		return ErrBlockSize
 	}
 	w, l, r := *c.w, block[:streamKeySize], block[streamKeySize:]
-	w.stream(l, r, w.k1())
-	w.digest(l, r, w.k2())
-	w.stream(l, r, w.k3())
-	w.digest(l, r, w.k4())
+	w.stream(l, r, k1At)
+	w.digest(l, r, k2At)
+	w.stream(l, r, k3At)
+	w.digest(l, r, k4At)
 	return nil
 }
 
@@ -88,10 +93,10 @@ func (c *Cipher) Decrypt(block []byte) error {
 		return ErrBlockSize
 	}
 	w, l, r := *c.w, block[:streamKeySize], block[streamKeySize:]
-	w.digest(l, r, w.k4())
-	w.stream(l, r, w.k3())
-	w.digest(l, r, w.k2())
-	w.stream(l, r, w.k1())
+	w.digest(l, r, k4At)
+	w.stream(l, r, k3At)
+	w.digest(l, r, k2At)
+	w.stream(l, r, k1At)
 	return nil
 }
 
@@ -115,20 +120,15 @@ func (c *Cipher) AppendDecrypt(dst, block []byte) ([]byte, error) {
 	return out, nil
 }
 
-func (w *workspace) k1() []byte { return w.key[:32] }
-func (w *workspace) k2() []byte { return w.key[32:96] }
-func (w *workspace) k3() []byte { return w.key[96:128] }
-func (w *workspace) k4() []byte { return w.key[128:192] }
-
-// stream is a round of R ⊕= ChaCha20(L ⊕ k).
-func (w *workspace) stream(l, r, k []byte) {
-	subtle.XORBytes(w.streamKey[:], l, k)
+// stream is a round of R ⊕= ChaCha20(L ⊕ k), with k at the given place of the key.
+func (w *workspace) stream(l, r []byte, at int) {
+	subtle.XORBytes(w.streamKey[:], l, w.key[at:at+streamKeySize])
 	symmetric.XORKeyStream(r, r, &w.streamKey)
 }
 
-// digest is a round of L ⊕= BLAKE2b-256(k, R).
-func (w *workspace) digest(l, r, k []byte) {
-	w.hash.Reset(len(w.sum), k)
+// digest is a round of L ⊕= BLAKE2b-256(k, R), with k at the given place of the key.
+func (w *workspace) digest(l, r []byte, at int) {
+	w.hash.Reset(len(w.sum), w.key[at:at+hashKeySize])
 	w.hash.Write(r)
 	w.hash.Sum(w.sum[:0])
 	subtle.XORBytes(l, l, w.sum[:])
