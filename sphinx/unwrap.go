@@ -1,7 +1,6 @@
 package sphinx
 
 import (
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -45,28 +44,6 @@ type Layer struct {
 // Use NewUnwrapper. An Unwrapper is not safe for concurrent use: give each goroutine its own, with one Replay for all.
 type Unwrapper struct{ w secret[workspace] }
 
-// workspace is what an Unwrapper computes with and in.
-type workspace struct {
-	params   Params
-	replay   Replay
-	scalar   x25519.Key // x
-	public   x25519.Key // y
-	schedule *schedule.Schedule
-	cipher   *lioness.Cipher
-	header   []byte // β ‖ zeros, decrypted
-	gamma    [gammaSize]byte
-
-	hops  []hop // one a packet of the batch
-	tags  []Tag // of the packets with a valid MAC, together
-	fresh []bool
-}
-
-// hop is what is known of one packet between the stages.
-type hop struct {
-	secret x25519.Key // s
-	keys   schedule.Keys
-}
-
 // NewUnwrapper returns an Unwrapper with key, which is copied, that asks replay about every packet whose MAC is right.
 func NewUnwrapper(p Params, key *PrivateKey, replay Replay) (*Unwrapper, error) {
 	if err := p.Validate(); err != nil {
@@ -79,20 +56,20 @@ func NewUnwrapper(p Params, key *PrivateKey, replay Replay) (*Unwrapper, error) 
 		return nil, errors.New("sphinx: an Unwrapper needs a Replay; TagSet is one in memory")
 	}
 	w := &workspace{
-		params:   p,
-		replay:   replay,
-		scalar:   *key.scalar.get(),
-		public:   x25519.Key(key.public),
-		schedule: schedule.New(p.insecure()),
-		cipher:   lioness.New(new([lioness.KeySize]byte)),
-		header:   make([]byte, p.streamSize()),
+		params:     p,
+		replay:     replay,
+		scalar:     *key.scalar.get(),
+		public:     x25519.Key(key.public),
+		multiplier: x25519.NewMultiplier(),
+		schedule:   schedule.New(p.insecure()),
+		cipher:     lioness.NewBatch(),
 	}
 	w.grow(1)
 	return &Unwrapper{hide(w)}, nil
 }
 
-// Unwrap opens one packet in place. Where it returns an error, which is one of the first group of this package's, the packet is to be dropped, in silence; its header is
-// as it was, and its payload too unless the error is ErrPayload.
+// Unwrap opens one packet in place. Where it returns an error, which is one of the first group of this package's, the
+// packet is to be dropped, in silence; its header is as it was, and its payload too unless the error is ErrPayload.
 func (u *Unwrapper) Unwrap(packet []byte) (Layer, error) {
 	packets, layers, errs := [1][]byte{packet}, [1]Layer{}, [1]error{}
 	u.UnwrapBatch(packets[:], layers[:], errs[:])
@@ -100,8 +77,21 @@ func (u *Unwrapper) Unwrap(packet []byte) (Layer, error) {
 }
 
 // UnwrapBatch opens packets in place and sets layers[i] and errs[i] to what Unwrap would return for packets[i], were it
-// called on each in turn; but it asks Replay once for all, and works stage by stage. The three slices must have one
-// length, which the call panics on otherwise.
+// called on each in turn; but it asks Replay once for all, and takes all of them through one stage after the other, where
+// many together take less time than alone. The packets must not overlap. The three slices must have one length, which the
+// call panics on otherwise.
+//
+// Each stage sees the packets that those before it let through:
+//
+//  1. the size
+//  2. the shared secrets s
+//  3. the keys of the hop
+//  4. the MACs γ
+//  5. replays
+//  6. the routing in β
+//  7. the payloads δ
+//  8. the packets that go on: their next α, β and γ
+//  9. the packets that end here: what they hold
 func (u *Unwrapper) UnwrapBatch(packets [][]byte, layers []Layer, errs []error) {
 	n := len(packets)
 	if len(layers) != n || len(errs) != n {
@@ -113,10 +103,13 @@ func (u *Unwrapper) UnwrapBatch(packets [][]byte, layers []Layer, errs []error) 
 	w.grow(n)
 	w.checkSizes(packets, errs)
 	w.agree(packets, errs)
-	w.derive(packets, errs)
+	w.derive(packets)
 	w.authenticate(packets, errs)
 	w.refuseReplays(layers, errs)
-	w.peel(packets, layers, errs)
+	w.route(packets, layers, errs)
+	w.decrypt(packets)
+	w.relay(packets, layers, errs)
+	w.deliver(packets, layers, errs)
 	w.wipe(n)
 }
 
@@ -128,148 +121,83 @@ func (u *Unwrapper) Wipe() {
 	w.replay = wiped{} // or the packets that anybody can make for a key of zeros would pass
 }
 
+// wiped is the Replay of an Unwrapper without a key.
+type wiped struct{}
+
+func (wiped) Fresh([]Tag, []bool) error { return errors.New("sphinx: the key was wiped") }
+
 // Format prints nothing of the key or of packets, whatever the verb.
 func (u Unwrapper) Format(s fmt.State, _ rune) { io.WriteString(s, "sphinx.Unwrapper(secret)") }
 
+// workspace is what an Unwrapper computes with and in.
+type workspace struct {
+	params Params
+	replay Replay
+	scalar x25519.Key // x
+	public x25519.Key // y
+
+	multiplier *x25519.Multiplier
+	schedule   *schedule.Schedule
+	cipher     *lioness.Batch
+
+	hops []hop // one a packet of the batch
+	live []int // the packets that were not refused so far, by their places in the batch
+	jobs jobs
+}
+
+// hop is what is known of one packet between the stages.
+type hop struct {
+	secret x25519.Key // s
+	keys   schedule.Keys
+	gamma  [gammaSize]byte // as it ought to be
+	value  []byte          // of the routing block
+	rest   []byte          // of β, behind the value
+}
+
+// jobs is what the stages hand to the calls that take many: one element for each live packet. Between the stages it
+// holds no pointer, for the packets are the caller's again after the batch.
+type jobs struct {
+	multiplications []x25519.Multiplication
+	derivations     []schedule.Derivation
+	authentications []schedule.Authentication
+	tags            []Tag
+	fresh           []bool
+	headers         []byte // β ‖ zeros of each, decrypted
+	streams         []symmetric.Stream
+	keys            []*[lioness.KeySize]byte
+	payloads        [][]byte
+}
+
+// grow makes room for n packets.
 func (w *workspace) grow(n int) {
-	if n > len(w.hops) {
-		w.hops = make([]hop, n)
-		w.tags = make([]Tag, n)
-		w.fresh = make([]bool, n)
+	if n <= len(w.hops) {
+		return
+	}
+	w.hops = make([]hop, n)
+	w.live = make([]int, 0, n)
+	w.jobs = jobs{
+		multiplications: make([]x25519.Multiplication, n),
+		derivations:     make([]schedule.Derivation, n),
+		authentications: make([]schedule.Authentication, n),
+		tags:            make([]Tag, n),
+		fresh:           make([]bool, n),
+		headers:         make([]byte, n*w.params.streamSize()),
+		streams:         make([]symmetric.Stream, n),
+		keys:            make([]*[lioness.KeySize]byte, n),
+		payloads:        make([][]byte, n),
 	}
 }
 
 // wipe erases what the last batch, of n packets, left.
 func (w *workspace) wipe(n int) {
 	clear(w.hops[:n])
-	clear(w.tags[:n])
-	clear(w.header)
-	clear(w.gamma[:])
+	clear(w.live[:cap(w.live)])
+	clear(w.jobs.tags[:n])
+	clear(w.jobs.headers[:n*w.params.streamSize()])
 	w.schedule.Wipe()
-	w.cipher.Wipe()
 }
 
-// Stage 1: the size.
-func (w *workspace) checkSizes(packets [][]byte, errs []error) {
-	for i, packet := range packets {
-		if len(packet) != w.params.PacketSize() {
-			errs[i] = ErrPacketSize
-		}
-	}
+// sift leaves the packets live that have no error.
+func (w *workspace) sift(errs []error) {
+	w.live = slices.DeleteFunc(w.live, func(i int) bool { return errs[i] != nil })
 }
-
-// Stage 2: s, refused where it is zero before anything is derived from it.
-func (w *workspace) agree(packets [][]byte, errs []error) {
-	for i, packet := range packets {
-		if errs[i] == nil && !x25519.Shared(&w.hops[i].secret, &w.scalar, (*x25519.Key)(w.params.alpha(packet))) {
-			errs[i] = ErrGroup
-		}
-	}
-}
-
-// Stage 3: the keys.
-func (w *workspace) derive(packets [][]byte, errs []error) {
-	for i, packet := range packets {
-		if errs[i] == nil {
-			h := &w.hops[i]
-			w.schedule.Derive(&h.keys, (*x25519.Key)(w.params.alpha(packet)), &w.public, &h.secret)
-		}
-	}
-}
-
-// Stage 4: γ.
-func (w *workspace) authenticate(packets [][]byte, errs []error) {
-	for i, packet := range packets {
-		if errs[i] != nil {
-			continue
-		}
-		w.schedule.MAC(w.gamma[:0], &w.hops[i].keys, w.params.beta(packet))
-		if subtle.ConstantTimeCompare(w.gamma[:], w.params.gamma(packet)) != 1 {
-			errs[i] = ErrMAC
-		}
-	}
-}
-
-// Stage 5: replays. A tag is stored only after its MAC was right, so nobody can burn the tag of a packet they merely
-// saw; and before any work on the payload, so a replay costs none.
-func (w *workspace) refuseReplays(layers []Layer, errs []error) {
-	tags := w.tags[:0]
-	for i := range errs {
-		if errs[i] == nil {
-			layers[i].Tag = *w.hops[i].keys.Tag()
-			tags = append(tags, layers[i].Tag)
-		}
-	}
-	if len(tags) == 0 {
-		return
-	}
-	fresh := w.fresh[:len(tags)]
-	clear(fresh)
-	failure := w.replay.Fresh(tags, fresh)
-	if failure != nil {
-		failure = fmt.Errorf("%w: %w", ErrReplayStore, failure)
-	}
-	for i := range errs {
-		if errs[i] != nil {
-			continue
-		}
-		switch {
-		case failure != nil:
-			errs[i] = failure
-		case !fresh[0]:
-			errs[i] = ErrReplay
-		}
-		fresh = fresh[1:]
-	}
-}
-
-// Stages 6 and 7: β, then δ, and for a packet that goes on the next α.
-func (w *workspace) peel(packets [][]byte, layers []Layer, errs []error) {
-	for i, packet := range packets {
-		if errs[i] == nil {
-			errs[i] = w.peelOne(packet, &layers[i], &w.hops[i].keys)
-		}
-		if errs[i] != nil {
-			layers[i] = Layer{}
-		}
-	}
-}
-
-func (w *workspace) peelOne(packet []byte, layer *Layer, keys *schedule.Keys) error {
-	p := w.params
-	delta := packet[p.HeaderSize():]
-	clear(w.header[copy(w.header, p.beta(packet)):])
-	symmetric.XORKeyStream(w.header, w.header, keys.Stream())
-
-	route, value, rest, ok := wire.Decode(w.header)
-	if !ok || route == wire.Reply && len(rest) < MessageIDSize+hopSize {
-		return ErrRouting // what a sender wrote ends with β; behind it is bare keystream
-	}
-	w.cipher.SetKey(keys.Payload())
-	w.cipher.Decrypt(delta)
-
-	switch layer.Route = Route(route); route {
-	case wire.Relay:
-		layer.Next = Address(value)
-		alpha := (*x25519.Key)(p.alpha(packet))
-		if !x25519.Shared(alpha, keys.Blinding(), alpha) {
-			return ErrGroup // out of reach: s was not zero
-		}
-		copy(p.gamma(packet), rest[:gammaSize])
-		copy(p.beta(packet), rest[gammaSize:])
-	case wire.Exit:
-		if layer.Destination, layer.Message, ok = openForward(delta); !ok {
-			return ErrPayload
-		}
-	case wire.Reply:
-		layer.Client = slices.Clip(packet[alphaSize : alphaSize+copy(p.beta(packet), value)])
-		layer.MessageID = MessageID(rest[:MessageIDSize])
-		layer.Payload = delta
-	}
-	return nil
-}
-
-// wiped is the Replay of an Unwrapper without a key.
-type wiped struct{}
-
-func (wiped) Fresh([]Tag, []bool) error { return errors.New("sphinx: the key was wiped") }
