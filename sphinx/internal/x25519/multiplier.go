@@ -12,24 +12,52 @@ type Multiplication struct {
 }
 
 // Multiplier computes multiplications, many in one pass where the processor has the vector unit for it. It works in its
-// own memory, so that no call allocates once as many were seen, and erases that memory before a call returns. The time
-// does not depend on the scalars.
+// own memory, so that no call allocates, and erases that memory before a call returns. The time does not depend on the
+// scalars.
 //
 // Use NewMultiplier. A Multiplier is not safe for concurrent use.
-type Multiplier struct{}
+type Multiplier struct {
+	kernels []kernel // by how many they compute in a pass, ascending; none: one after the other
+	memory  *memory
+}
 
 // NewMultiplier returns a Multiplier.
-func NewMultiplier() *Multiplier { return &Multiplier{} }
+func NewMultiplier() *Multiplier {
+	if len(kernels) == 0 {
+		return new(Multiplier)
+	}
+	return &Multiplier{kernels, newMemory()}
+}
+
+// Implementation names what Multipliers of this process compute with.
+func Implementation() string {
+	if len(kernels) == 0 {
+		return "portable"
+	}
+	return "avx512ifma"
+}
 
 // Multiply computes all multiplications. No Result may be the memory of another one's operand.
 func (m *Multiplier) Multiply(all []Multiplication) {
-	for i := range all {
-		j := &all[i]
-		if *j.Point == Base {
-			Public(j.Result, j.Scalar)
-			j.OK = true
-		} else {
-			j.OK = Shared(j.Result, j.Scalar, j.Point)
+	if len(m.kernels) == 0 {
+		for i := range all {
+			all[i].portable()
 		}
+		return
+	}
+	for len(all) > 0 {
+		n := min(len(all), most)
+		m.memory.multiply(m.kernels, all[:n])
+		all = all[n:]
+	}
+}
+
+// portable multiplies by itself, and the base point from a table, which takes half the time.
+func (j *Multiplication) portable() {
+	if *j.Point == Base {
+		Public(j.Result, j.Scalar)
+		j.OK = true
+	} else {
+		j.OK = Shared(j.Result, j.Scalar, j.Point)
 	}
 }

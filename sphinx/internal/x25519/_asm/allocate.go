@@ -1,0 +1,253 @@
+package main
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	registers = 32
+	never     = math.MaxInt // the next use of what is not used again
+
+	// near is within how many instructions a value in memory must be wanted again to be given a register.
+	near = 48
+)
+
+// target is what instructions are written to. An operand is a register's number or a place in memory.
+type target interface {
+	instruction(v *value, into int, arguments []operand) // into is also the first argument's where that is changed in place
+	load(into int, from operand)
+	store(from int, at int)
+	copy(into, from int)
+}
+
+// operand is where an instruction finds an argument: in a register, or else in a row of memory or a constant.
+type operand struct {
+	register int // −1: in memory
+	row      int // −1: a constant
+	constant *value
+}
+
+// allocator gives the values of a program registers, in the program's order. Where none is free it takes one from the
+// value that is needed last (Belady), which goes to memory first if it is not there.
+type allocator struct {
+	to    target
+	uses  map[*value][]int // positions in the body, ascending; those in the past are removed
+	holds [registers]*value
+	in    map[*value]int // register
+	home  map[*value]int // row
+	rows  []*value       // what the rows from rowFree on hold
+	now   int
+
+	stores, loads int // moves that only the lack of registers makes
+}
+
+// allocate writes p to t and returns how many rows of memory it takes in all.
+func allocate(p *program, to target) *allocator {
+	a := &allocator{to: to, uses: make(map[*value][]int), in: make(map[*value]int), home: make(map[*value]int)}
+	for i, item := range p.body {
+		switch item := item.(type) {
+		case *value:
+			for _, argument := range item.arguments {
+				a.uses[argument] = append(a.uses[argument], i)
+			}
+		case store:
+			a.uses[item.value] = append(a.uses[item.value], i)
+		}
+	}
+	for i, item := range p.body {
+		a.now = i
+		switch item := item.(type) {
+		case *value:
+			if item.operation == load {
+				a.home[item] = item.at
+			} else {
+				a.compute(item)
+			}
+		case store:
+			for v, row := range a.home {
+				if v.operation == load && row == item.at && a.next(v) != never {
+					panic("a row is overwritten before its last use")
+				}
+			}
+			a.to.store(a.register(item.value), item.at)
+			a.used(item.value)
+		}
+	}
+	return a
+}
+
+// memory is how many rows of memory the program takes.
+func (a *allocator) memory() int { return rowFree + len(a.rows) }
+
+func (a *allocator) compute(v *value) {
+	arguments := make([]operand, len(v.arguments))
+	// The last argument may be in memory, and of two that commute the first may stand last.
+	order := slices.Clone(v.arguments)
+	from := 0
+	if v.changesFirst() {
+		from = 1
+	}
+	if v.commutes() && len(order) == from+2 && !a.isIn(order[from]) && a.isIn(order[from+1]) {
+		order[from], order[from+1] = order[from+1], order[from]
+	}
+	for i, argument := range order {
+		if i == len(order)-1 && v.readsMemory() && !slices.Contains(order[:i], argument) && !a.isIn(argument) && !a.worthARegister(argument, order) {
+			arguments[i] = a.place(argument)
+			continue
+		}
+		arguments[i] = operand{register: a.registerBut(argument, order)}
+	}
+	for _, argument := range v.arguments {
+		a.used(argument)
+	}
+	var into int
+	if v.changesFirst() {
+		first := arguments[0].register
+		if a.next(v.arguments[0]) == never {
+			into = first
+		} else {
+			into = a.free(order)
+			a.to.copy(into, first)
+			arguments[0].register = into
+		}
+	} else {
+		into = a.free(nil) // an argument's will do: it is read before
+	}
+	a.holds[into], a.in[v] = v, into
+	a.to.instruction(v, into, arguments)
+	if a.next(v) == never {
+		panic("a value is computed for nothing")
+	}
+}
+
+// changesFirst reports whether the instruction of v overwrites its first argument.
+func (v *value) changesFirst() bool {
+	return v.operation == low || v.operation == high || v.operation == addAt || v.operation == subtractAt
+}
+
+func (v *value) commutes() bool {
+	return slices.Contains([]operation{add, low, high, and, multiply}, v.operation)
+}
+
+// readsMemory reports whether the last argument of v's instruction may be in memory.
+func (v *value) readsMemory() bool {
+	return !slices.Contains([]operation{shiftLeft, shiftRight, constant}, v.operation)
+}
+
+func (a *allocator) isIn(v *value) bool { _, ok := a.in[v]; return ok }
+
+// next is when v is needed next.
+func (a *allocator) next(v *value) int {
+	if uses := a.uses[v]; len(uses) > 0 {
+		return uses[0]
+	}
+	return never
+}
+
+// after is when v is needed next after now.
+func (a *allocator) after(v *value) int {
+	for _, use := range a.uses[v] {
+		if use > a.now {
+			return use
+		}
+	}
+	return never
+}
+
+// worthARegister reports whether v, which is in memory and needed now, should be loaded: it is wanted again soon, and
+// sooner than something that has a register.
+func (a *allocator) worthARegister(v *value, keep []*value) bool {
+	after := a.after(v)
+	if v.operation == constant || after == never || after-a.now > near {
+		return false
+	}
+	for _, held := range a.holds {
+		if held == nil || !slices.Contains(keep, held) && a.next(held) > after {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *allocator) place(v *value) operand {
+	if v.operation == constant {
+		return operand{-1, -1, v}
+	}
+	row, ok := a.home[v]
+	if !ok {
+		panic("a value is nowhere")
+	}
+	return operand{-1, row, nil}
+}
+
+func (a *allocator) register(v *value) int { return a.registerBut(v, nil) }
+
+// registerBut returns the register of v, after it was loaded where it had none, at the cost of none of keep.
+func (a *allocator) registerBut(v *value, keep []*value) int {
+	if r, ok := a.in[v]; ok {
+		return r
+	}
+	from := a.place(v)
+	r := a.free(keep)
+	a.to.load(r, from)
+	a.loads++
+	a.holds[r], a.in[v] = v, r
+	return r
+}
+
+// free returns a register that holds nothing, after it was emptied if need be, of none of keep.
+func (a *allocator) free(keep []*value) int {
+	best, bestNext := -1, -1
+	for r, held := range a.holds {
+		if held == nil {
+			return r
+		}
+		if next := a.next(held); next > bestNext && !slices.Contains(keep, held) {
+			best, bestNext = r, next
+		}
+	}
+	if best < 0 {
+		panic("an instruction needs more registers than there are")
+	}
+	victim := a.holds[best]
+	if _, ok := a.home[victim]; !ok && a.next(victim) != never {
+		row := slices.Index(a.rows, nil)
+		if row < 0 {
+			row = len(a.rows)
+			a.rows = append(a.rows, nil)
+		}
+		a.rows[row] = victim
+		a.home[victim] = rowFree + row
+		a.to.store(best, rowFree+row)
+		a.stores++
+	}
+	a.drop(victim)
+	return best
+}
+
+func (a *allocator) drop(v *value) {
+	if r, ok := a.in[v]; ok {
+		a.holds[r] = nil
+		delete(a.in, v)
+	}
+}
+
+// used notes that v was used now, and frees what it takes where that was the last time.
+func (a *allocator) used(v *value) {
+	for len(a.uses[v]) > 0 && a.uses[v][0] <= a.now {
+		a.uses[v] = a.uses[v][1:]
+	}
+	if a.next(v) == never {
+		a.forget(v)
+	}
+}
+
+// forget frees all that v takes.
+func (a *allocator) forget(v *value) {
+	a.drop(v)
+	if row, ok := a.home[v]; ok && row >= rowFree {
+		a.rows[row-rowFree] = nil
+	}
+	delete(a.home, v)
+}

@@ -1,0 +1,99 @@
+package main
+
+import "fmt"
+
+// An operation of a program. What it does to each of a vector's 64-bit elements is written in simulate.go, what it may
+// do to their ranges in ranges.go, and the instruction that it becomes in emit.go.
+type operation uint8
+
+const (
+	load       operation = iota // a row of memory
+	constant                    // a row of numbers that are known when the program is written
+	add                         // a + b
+	subtract                    // a − b, which must not be negative
+	low                         // a + the lowest 52 bits of b·c; b and c have 52 bits
+	high                        // a + the highest 52 bits of b·c
+	shiftLeft                   // a · 2ⁿ
+	shiftRight                  // a / 2ⁿ
+	and                         // a & b
+	multiply                    // a · b, which has 64 bits
+	choose                      // b where the step's bit is set, a where it is not
+	addAt                       // a + b in some elements, a in the others
+	subtractAt                  // a − b in some elements, a in the others
+	duplicateEven               // a₀ a₀ a₂ a₂ for each four elements
+	duplicateOdd                // a₁ a₁ a₃ a₃
+	arrange                     // one of two permutations of each four elements, by the step's bit
+)
+
+// value is the result of an operation: a vector of 64-bit elements.
+type value struct {
+	operation operation
+	arguments []*value
+	count     int         // of a shift
+	at        int         // row of a load
+	numbers   []uint64    // of a constant: one for all elements, or four for each four of them
+	elements  []bool      // of addAt and subtractAt: the chosen ones among each four
+	orders    [2][]uint64 // of arrange: without and with the bit
+	name      string      // of a constant in the assembly
+}
+
+// store is a value that becomes a row of memory.
+type store struct {
+	value *value
+	at    int
+}
+
+// program is straight-line code over vectors: what one step of a ladder does. Every value is computed after its
+// arguments and once.
+type program struct {
+	body   []any // *value or store, in order
+	shared map[string]*value
+}
+
+func (p *program) do(o operation, arguments ...*value) *value {
+	v := &value{operation: o, arguments: arguments}
+	p.body = append(p.body, v)
+	return v
+}
+
+func (p *program) store(v *value, at int) { p.body = append(p.body, store{v, at}) }
+
+func (p *program) load(at int) *value {
+	v := p.do(load)
+	v.at = at
+	return v
+}
+
+// constant returns the row of numbers, the same one for the same name.
+func (p *program) constant(name string, numbers ...uint64) *value {
+	if p.shared == nil {
+		p.shared = make(map[string]*value)
+	}
+	if v := p.shared[name]; v != nil {
+		return v
+	}
+	if len(numbers) != 1 && len(numbers) != 4 {
+		panic(fmt.Sprintf("%s is a row of %d numbers", name, len(numbers)))
+	}
+	v := &value{operation: constant, numbers: numbers, name: name}
+	p.shared[name] = v
+	return v
+}
+
+func (p *program) shift(o operation, v *value, count int) *value {
+	v = p.do(o, v)
+	v.count = count
+	return v
+}
+
+func (p *program) at(o operation, elements []bool, a, b *value) *value {
+	v := p.do(o, a, b)
+	v.elements = elements
+	return v
+}
+
+func (p *program) arrange(v *value, without, with []uint64) *value {
+	v = p.do(arrange, v)
+	v.orders = [2][]uint64{without, with}
+	return v
+}

@@ -1,0 +1,184 @@
+package x25519
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"filippo.io/edwards25519/field"
+)
+
+// kernel is a ladder in assembly that computes up to packets multiplications in one pass over vectors of width 64-bit
+// elements.
+type kernel struct {
+	name           string
+	width, packets int
+	run            func(*uint64)
+}
+
+const (
+	limbs = 5  // of a field element in a vector, of weights 2⁵¹ᵏ
+	rows  = 64 // vectors of a kernel's memory
+	most  = 64 // multiplications that share one inversion
+
+	low51 = 1<<51 - 1
+)
+
+// memory is what kernels compute in, and behind them one inversion for all.
+type memory struct {
+	vectors    []uint64 // rows of 8 elements, aligned to their 64 bytes
+	x, z       [most]field.Element
+	products   [most]field.Element // of all z before and at it
+	inverse, t field.Element
+	low        [most]int // 1 where z is zero
+	bytes      Key
+}
+
+func newMemory() *memory {
+	const size = rows * 8
+	room := make([]uint64, size+7)
+	skip := -(uintptr(unsafe.Pointer(&room[0])) / 8) & 7
+	return &memory{vectors: room[skip:][:size]}
+}
+
+// wipe erases what n multiplications left.
+func (m *memory) wipe(n int) {
+	clear(m.vectors)
+	clear(m.x[:n])
+	clear(m.z[:n])
+	clear(m.products[:n])
+	clear(m.low[:n])
+	m.inverse, m.t = field.Element{}, field.Element{}
+	clear(m.bytes[:])
+}
+
+// multiply computes all multiplications, at most as many as most, with the smallest kernel that can take them in one
+// pass, or with passes of the largest one.
+func (m *memory) multiply(kernels []kernel, all []Multiplication) {
+	for from := 0; from < len(all); {
+		k := &kernels[0]
+		for i := 1; i < len(kernels) && k.packets < len(all)-from; i++ {
+			k = &kernels[i]
+		}
+		n := min(k.packets, len(all)-from)
+		m.ladder(k, all[from:from+n], m.x[from:], m.z[from:])
+		from += n
+	}
+	m.divide(all)
+	m.wipe(len(all))
+}
+
+// element returns the place of limb 0 of a packet's coordinate, A, B, C, D or x₁ in this order, and how far it is to
+// the next limb.
+func (k *kernel) element(packet, coordinate int) (at, step int) {
+	return coordinate*limbs*k.width + packet, k.width
+}
+
+// scalars is the place of the lowest word of a packet's bits.
+func (k *kernel) scalars(packet int) (at, step int) { return k.element(packet, 5) }
+
+// ladder sets x and z to the coordinates of each product.
+func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Element) {
+	for packet := range k.packets {
+		job := &group[min(packet, len(group)-1)] // idle elements do the same again
+		u := unpack(job.Point)
+		for coordinate, v := range [5][limbs]uint64{
+			{1},
+			{1},
+			{u[0] + 1, u[1], u[2], u[3], u[4]},
+			{u[0] + low51 - 19, u[1] + low51, u[2] + low51, u[3] + low51, u[4] + low51}, // u − 1 + p
+			u,
+		} {
+			at, step := k.element(packet, coordinate)
+			for i := range v {
+				m.vectors[at+i*step] = v[i]
+			}
+		}
+		scalar := *job.Scalar
+		Clamp(&scalar)
+		at, step := k.scalars(packet)
+		var above uint64
+		for i := 3; i >= 0; i-- {
+			word := binary.LittleEndian.Uint64(scalar[8*i:])
+			m.vectors[at+i*step] = word ^ (word>>1 | above<<63)
+			above = word
+		}
+		clear(scalar[:])
+	}
+	k.run(&m.vectors[0])
+	for packet := range group {
+		// A = X + Z and B = X − Z, and what counts is X/Z.
+		m.take(k, packet, 0, &x[packet])
+		m.take(k, packet, 1, &m.t)
+		z[packet].Subtract(&x[packet], &m.t)
+		x[packet].Add(&x[packet], &m.t)
+	}
+}
+
+// unpack returns the limbs of u mod 2²⁵⁵.
+func unpack(u *Key) [limbs]uint64 {
+	w := func(i int) uint64 { return binary.LittleEndian.Uint64(u[8*i:]) }
+	return [limbs]uint64{
+		w(0) & low51,
+		(w(0)>>51 | w(1)<<13) & low51,
+		(w(1)>>38 | w(2)<<26) & low51,
+		(w(2)>>25 | w(3)<<39) & low51,
+		w(3) >> 12 & low51,
+	}
+}
+
+// take sets e to a coordinate of a packet, whose limbs have at most 52 bits.
+func (m *memory) take(k *kernel, packet, coordinate int, e *field.Element) {
+	at, step := k.element(packet, coordinate)
+	var l [limbs]uint64
+	for i := range l {
+		l[i] = m.vectors[at+i*step]
+	}
+	for range 2 { // the second time only l₀ can have a bit above 51, and gives it to l₁ without a carry
+		for i := range limbs - 1 {
+			l[i+1] += l[i] >> 51
+			l[i] &= low51
+		}
+		l[0] += 19 * (l[limbs-1] >> 51)
+		l[limbs-1] &= low51
+	}
+	l[1] += l[0] >> 51
+	l[0] &= low51
+	binary.LittleEndian.PutUint64(m.bytes[0:], l[0]|l[1]<<51)
+	binary.LittleEndian.PutUint64(m.bytes[8:], l[1]>>13|l[2]<<38)
+	binary.LittleEndian.PutUint64(m.bytes[16:], l[2]>>26|l[3]<<25)
+	binary.LittleEndian.PutUint64(m.bytes[24:], l[3]>>39|l[4]<<12)
+	if _, err := e.SetBytes(m.bytes[:]); err != nil {
+		panic("x25519: unreachable: an element has 32 bytes")
+	}
+}
+
+var one = *new(field.Element).One()
+
+// divide sets every result to x/z, and to zero where z is, with one inversion (Montgomery's trick). Which z are zero is
+// decided by the points, and shows in the results alone.
+func (m *memory) divide(all []Multiplication) {
+	var zero field.Element
+	n := len(all)
+	for i := range n {
+		m.low[i] = m.z[i].Equal(&zero)
+		m.z[i].Select(&one, &m.z[i], m.low[i])
+		m.x[i].Select(&zero, &m.x[i], m.low[i])
+		if i == 0 {
+			m.products[i] = m.z[i]
+		} else {
+			m.products[i].Multiply(&m.products[i-1], &m.z[i])
+		}
+	}
+	m.inverse.Invert(&m.products[n-1])
+	for i := n - 1; i >= 0; i-- {
+		if i > 0 {
+			m.t.Multiply(&m.inverse, &m.products[i-1])
+			m.inverse.Multiply(&m.inverse, &m.z[i])
+		} else {
+			m.t = m.inverse
+		}
+		m.t.Multiply(&m.t, &m.x[i])
+		all[i].OK = m.t.Equal(&zero) == 0
+		copy(all[i].Result[:], m.t.Bytes())
+	}
+}

@@ -1,0 +1,19 @@
+//go:build amd64 && !purego
+
+package x25519
+
+//go:generate go run -C _asm . -out ../ladder_amd64.s -stubs ../ladder_amd64.go -pkg x25519
+
+import "golang.org/x/sys/cpu"
+
+// kernels are those that the processor has the instructions for.
+var kernels = func() []kernel {
+	x := &cpu.X86
+	if !(x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512IFMA) {
+		return nil
+	}
+	return []kernel{
+		{"lanes4", 4, 4, lanes4},
+		{"lanes8", 8, 8, lanes8},
+	}
+}()
