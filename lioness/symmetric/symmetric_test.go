@@ -2,15 +2,12 @@ package symmetric
 
 import (
 	"crypto/sha256"
-	"encoding"
 	"encoding/hex"
 	"math/rand/v2"
-	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/crypto/blake2b"
-	"golang.org/x/crypto/chacha20"
 )
 
 func randomBytes(name string, n int) []byte {
@@ -26,144 +23,19 @@ func decode(t testing.TB, s string) []byte {
 	return b
 }
 
-// TestHashVectors: RFC 7693, appendix A, and the first keyed vector of BLAKE2's own test suite.
-func TestHashVectors(t *testing.T) {
-	h := NewHash()
-	h.Reset(64, nil)
-	h.Write([]byte("abc"))
-	require.Equal(t, decode(t, "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"+
-		"7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923"), h.Sum(nil))
-	key := make([]byte, 64)
-	for i := range key {
-		key[i] = byte(i)
-	}
-	h.Reset(64, key)
-	require.Equal(t, decode(t, "10ebb67700b1868efb4417987acf4690ae9d972fb7a590c2f02871799aaa4786"+
-		"b5e996e8f0f4eb981fc214b005f42d2ff4233499391653df7aefcbc13fc51568"), h.Sum(nil))
+// use makes i the chosen implementation until the test ends.
+func use(t testing.TB, i implementation) {
+	before := chosen
+	t.Cleanup(func() { chosen = before })
+	chosen = i
 }
 
-// TestHashIsBLAKE2b compares one Hash, under key after key, with x/crypto's digests: all sizes of keys and digests, and
-// messages around every block's end, in one write and in several.
-func TestHashIsBLAKE2b(t *testing.T) {
-	bytes := randomBytes("BLAKE2b", 1000)
-	var lengths []int
-	for n := range 401 {
-		if m := n % 128; m < 3 || m > 125 || n%19 == 0 {
-			lengths = append(lengths, n)
-		}
+// each runs test with every implementation that this machine has.
+func each(t *testing.T, test func(t *testing.T)) {
+	for _, i := range available() {
+		t.Run(strings.ReplaceAll(i.String(), "-", ""), func(t *testing.T) {
+			use(t, i)
+			test(t)
+		})
 	}
-	h := NewHash()
-	check := func(size, keySize, length, cut int) {
-		t.Helper()
-		key, message := bytes[1:1+keySize], bytes[100:100+length]
-		reference, err := blake2b.New(size, key)
-		require.NoError(t, err)
-		reference.Write(message)
-		h.Reset(size, key)
-		h.Write(message[:cut])
-		n, err := h.Write(message[cut:])
-		require.NoError(t, err)
-		require.Equal(t, length-cut, n)
-		got := h.Sum([]byte("x"))
-		if want := reference.Sum([]byte("x")); !slices.Equal(want, got) {
-			t.Fatalf("digest of %d bytes, key of %d, message of %d cut at %d: %x, want %x", size, keySize, length, cut, got, want)
-		}
-		require.Equal(t, got, h.Sum([]byte("x")), "Sum changes the digest")
-	}
-	for keySize := range 65 {
-		for size := 1; size <= 64; size++ {
-			for i := range 6 {
-				length := lengths[(i*11+keySize*7+size*3)%len(lengths)]
-				check(size, keySize, length, (keySize*size)%(length+1))
-			}
-		}
-	}
-	for _, keySize := range []int{0, 1, 16, 32, 63, 64} {
-		for length := range 401 {
-			check(32, keySize, length, length/2)
-			check(16, keySize, length, min(length, 128))
-		}
-	}
-	for cut := range 301 {
-		check(32, 64, 300, cut)
-		check(32, 0, 300, cut)
-	}
-}
-
-// TestHashResetForgets what was written and an unfinished block of it.
-func TestHashResetForgets(t *testing.T) {
-	h := NewHash()
-	h.Reset(32, []byte("key"))
-	want := h.Sum(nil)
-	for n := range 300 {
-		h.Reset(64, []byte("another key"))
-		h.Write(make([]byte, n))
-		h.Reset(32, []byte("key"))
-		require.Equal(t, want, h.Sum(nil))
-	}
-}
-
-func TestHashPanicsOnSizes(t *testing.T) {
-	h := NewHash()
-	for _, size := range []int{-1, 0, 65} {
-		require.Panics(t, func() { h.Reset(size, nil) })
-	}
-	require.Panics(t, func() { h.Reset(32, make([]byte, 65)) })
-}
-
-// TestHashWipe: neither the key, nor the chaining value, nor what waits in the block is left.
-func TestHashWipe(t *testing.T) {
-	states := func(h *Hash) []byte {
-		inner, err := h.digest.(encoding.BinaryMarshaler).MarshalBinary()
-		require.NoError(t, err)
-		return append(inner, h.state[:]...)
-	}
-	h := NewHash()
-	unused := states(h)
-	for _, n := range []int{0, 1, 127, 128, 300} {
-		key, message := randomBytes("a key", 64), randomBytes("a message", n)
-		h.Reset(32, key)
-		require.Contains(t, string(states(h)), string(key))
-		h.Write(message)
-		h.Sum(nil)
-		require.NotEqual(t, unused, states(h))
-		h.Wipe()
-		require.Equal(t, unused, states(h))
-	}
-}
-
-// TestXORKeyStream: RFC 8439, appendix A.1, the first vector, and x/crypto for all lengths.
-func TestXORKeyStream(t *testing.T) {
-	stream := make([]byte, 64)
-	XORKeyStream(stream, stream, new([32]byte))
-	require.Equal(t, decode(t, "76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1aa836efcc8b770dc7"+
-		"da41597c5157488d7724e03fb8d84a376a43b8f41518a11cc387b669b2ee6586"), stream)
-
-	key := [32]byte(randomBytes("stream key", 32))
-	for _, n := range []int{0, 1, 31, 32, 63, 64, 65, 255, 256, 257, 992, 4096, 65504} {
-		src := randomBytes("plaintext", n)
-		before := slices.Clone(src)
-		want := make([]byte, n)
-		reference, err := chacha20.NewUnauthenticatedCipher(key[:], make([]byte, 12))
-		require.NoError(t, err)
-		reference.XORKeyStream(want, src)
-		dst := make([]byte, n)
-		XORKeyStream(dst, src, &key)
-		require.Equal(t, want, dst)
-		require.Equal(t, before, src)
-		XORKeyStream(src, src, &key)
-		require.Equal(t, want, src, "in place")
-	}
-}
-
-func TestNothingAllocates(t *testing.T) {
-	h, key, block, sum := NewHash(), make([]byte, 64), make([]byte, 992), make([]byte, 0, 32)
-	streamKey := new([32]byte)
-	require.Zero(t, testing.AllocsPerRun(10, func() {
-		h.Reset(32, key)
-		h.Write(block)
-		sum = h.Sum(sum[:0])
-		h.Wipe()
-		XORKeyStream(block, block, streamKey)
-	}))
 }
