@@ -4,6 +4,16 @@
 
 package x25519
 
+// quad1 runs a ladder over vectors of 4 elements in memory, which has 64 of them.
+//
+//go:noescape
+func quad1(memory *uint64)
+
+// quad2 runs a ladder over vectors of 8 elements in memory, which has 64 of them.
+//
+//go:noescape
+func quad2(memory *uint64)
+
 // lanes4 runs a ladder over vectors of 4 elements in memory, which has 64 of them.
 //
 //go:noescape

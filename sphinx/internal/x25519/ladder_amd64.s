@@ -4,11 +4,1310 @@
 
 #include "textflag.h"
 
+// func quad1(memory *uint64)
+// Requires: AVX, AVX2, AVX512F, AVX512IFMA, AVX512VL
+TEXT ·quad1(SB), NOSPLIT, $0-8
+	MOVQ  memory+0(FP), AX
+	MOVQ  $0x0000000a, CX
+	KMOVW CX, K2
+	MOVQ  $0x00000005, CX
+	KMOVW CX, K3
+	MOVQ  $0x00000004, CX
+	KMOVW CX, K4
+	MOVQ  $0x00000002, CX
+	KMOVW CX, K5
+	MOVQ  $0x00000001, CX
+	KMOVW CX, K6
+	MOVQ  $0x000000fe, CX
+
+step:
+	MOVQ             CX, BX
+	ANDQ             $-64, BX
+	SHRQ             $0x01, BX
+	MOVQ             $0x00000001, DX
+	SHLQ             CL, DX
+	VPBROADCASTQ     DX, Y0
+	VPTESTMQ         800(AX)(BX*1), Y0, K1
+	VMOVDQU64        left0_x4<>+0(SB), Y0
+	VPBLENDMQ        left1_x4<>+0(SB), Y0, K1, Y0
+	VMOVDQU64        right0_x4<>+0(SB), Y1
+	VPBLENDMQ        right1_x4<>+0(SB), Y1, K1, Y1
+	VMOVDQU64        (AX), Y2
+	VPERMQ           Y2, Y0, Y3
+	VMOVDQU64        32(AX), Y4
+	VPERMQ           Y4, Y0, Y5
+	VMOVDQU64        64(AX), Y6
+	VPERMQ           Y6, Y0, Y7
+	VMOVDQU64        96(AX), Y8
+	VPERMQ           Y8, Y0, Y9
+	VMOVDQU64        128(AX), Y10
+	VPERMQ           Y10, Y0, Y0
+	VPERMQ           Y2, Y1, Y2
+	VPERMQ           Y4, Y1, Y4
+	VPERMQ           Y6, Y1, Y6
+	VPERMQ           Y8, Y1, Y8
+	VPERMQ           Y10, Y1, Y1
+	VPXORQ           Y10, Y10, Y10
+	VPMADD52HUQ      Y1, Y3, Y10
+	VPMADD52HUQ      Y8, Y5, Y10
+	VPMADD52HUQ      Y6, Y7, Y10
+	VPXORQ           Y11, Y11, Y11
+	VPMADD52HUQ      Y4, Y9, Y11
+	VPMADD52HUQ      Y2, Y0, Y11
+	VPADDQ           Y11, Y10, Y10
+	VPADDQ           Y10, Y10, Y10
+	VPXORQ           Y11, Y11, Y11
+	VPMADD52LUQ      Y1, Y5, Y11
+	VPMADD52LUQ      Y8, Y7, Y11
+	VPMADD52LUQ      Y6, Y9, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52LUQ      Y4, Y0, Y12
+	VPADDQ           Y12, Y11, Y11
+	VPADDQ           Y11, Y10, Y10
+	VPADDQ           Y10, Y10, Y11
+	VPADDQ           Y10, Y11, Y11
+	VPSLLQ           $0x04, Y10, Y10
+	VPADDQ           Y11, Y10, Y10
+	VPXORQ           Y11, Y11, Y11
+	VPMADD52HUQ      Y1, Y5, Y11
+	VPMADD52HUQ      Y8, Y7, Y11
+	VPMADD52HUQ      Y6, Y9, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52HUQ      Y4, Y0, Y12
+	VPADDQ           Y12, Y11, Y11
+	VPADDQ           Y11, Y11, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52LUQ      Y1, Y7, Y12
+	VPMADD52LUQ      Y8, Y9, Y12
+	VPMADD52LUQ      Y6, Y0, Y12
+	VPADDQ           Y12, Y11, Y11
+	VPADDQ           Y11, Y11, Y12
+	VPADDQ           Y11, Y12, Y12
+	VPSLLQ           $0x04, Y11, Y11
+	VPADDQ           Y12, Y11, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52HUQ      Y1, Y7, Y12
+	VPMADD52HUQ      Y8, Y9, Y12
+	VPMADD52HUQ      Y6, Y0, Y12
+	VPADDQ           Y12, Y12, Y12
+	VPXORQ           Y13, Y13, Y13
+	VPMADD52LUQ      Y1, Y9, Y13
+	VPMADD52LUQ      Y8, Y0, Y13
+	VPADDQ           Y13, Y12, Y12
+	VPADDQ           Y12, Y12, Y13
+	VPADDQ           Y12, Y13, Y13
+	VPSLLQ           $0x04, Y12, Y12
+	VPADDQ           Y13, Y12, Y12
+	VPXORQ           Y13, Y13, Y13
+	VPMADD52HUQ      Y1, Y9, Y13
+	VPMADD52HUQ      Y8, Y0, Y13
+	VPADDQ           Y13, Y13, Y13
+	VPXORQ           Y14, Y14, Y14
+	VPMADD52LUQ      Y1, Y0, Y14
+	VPADDQ           Y14, Y13, Y13
+	VPADDQ           Y13, Y13, Y14
+	VPADDQ           Y13, Y14, Y14
+	VPSLLQ           $0x04, Y13, Y13
+	VPADDQ           Y14, Y13, Y13
+	VPXORQ           Y14, Y14, Y14
+	VPMADD52HUQ      Y1, Y0, Y14
+	VPADDQ           Y14, Y14, Y14
+	VPADDQ           Y14, Y14, Y15
+	VPADDQ           Y14, Y15, Y15
+	VPSLLQ           $0x04, Y14, Y14
+	VPADDQ           Y15, Y14, Y14
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52LUQ      Y2, Y3, Y15
+	VPADDQ           bias0_0_0_2_x4<>+0(SB), Y15, Y15
+	VPADDQ           Y10, Y15, Y10
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52HUQ      Y2, Y3, Y15
+	VPADDQ           Y15, Y15, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52LUQ      Y4, Y3, Y16
+	VPMADD52LUQ      Y2, Y5, Y16
+	VPADDQ           Y16, Y15, Y15
+	VPADDQ           bias1_0_0_2_x4<>+0(SB), Y15, Y15
+	VPADDQ           Y11, Y15, Y11
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52HUQ      Y4, Y3, Y15
+	VPMADD52HUQ      Y2, Y5, Y15
+	VPADDQ           Y15, Y15, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52LUQ      Y6, Y3, Y16
+	VPMADD52LUQ      Y4, Y5, Y16
+	VPMADD52LUQ      Y2, Y7, Y16
+	VPADDQ           Y16, Y15, Y15
+	VPADDQ           bias1_0_0_2_x4<>+0(SB), Y15, Y15
+	VPADDQ           Y12, Y15, Y12
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52HUQ      Y6, Y3, Y15
+	VPMADD52HUQ      Y4, Y5, Y15
+	VPMADD52HUQ      Y2, Y7, Y15
+	VPADDQ           Y15, Y15, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52LUQ      Y8, Y3, Y16
+	VPMADD52LUQ      Y6, Y5, Y16
+	VPMADD52LUQ      Y4, Y7, Y16
+	VPXORQ           Y17, Y17, Y17
+	VPMADD52LUQ      Y2, Y9, Y17
+	VPADDQ           Y17, Y16, Y16
+	VPADDQ           Y16, Y15, Y15
+	VPADDQ           bias1_0_0_2_x4<>+0(SB), Y15, Y15
+	VPADDQ           Y13, Y15, Y13
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52HUQ      Y8, Y3, Y15
+	VPMADD52HUQ      Y6, Y5, Y15
+	VPMADD52HUQ      Y4, Y7, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52HUQ      Y2, Y9, Y16
+	VPADDQ           Y16, Y15, Y15
+	VPADDQ           Y15, Y15, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52LUQ      Y1, Y3, Y16
+	VPMADD52LUQ      Y8, Y5, Y16
+	VPMADD52LUQ      Y6, Y7, Y16
+	VPXORQ           Y1, Y1, Y1
+	VPMADD52LUQ      Y4, Y9, Y1
+	VPMADD52LUQ      Y2, Y0, Y1
+	VPADDQ           Y1, Y16, Y0
+	VPADDQ           Y0, Y15, Y0
+	VPADDQ           bias1_0_0_2_x4<>+0(SB), Y0, Y0
+	VPADDQ           Y14, Y0, Y0
+	VPUNPCKLQDQ      Y10, Y10, Y1
+	VPUNPCKLQDQ      Y11, Y11, Y2
+	VPUNPCKLQDQ      Y12, Y12, Y3
+	VPUNPCKLQDQ      Y13, Y13, Y4
+	VPUNPCKLQDQ      Y0, Y0, Y5
+	VPUNPCKHQDQ      Y10, Y10, Y6
+	VPUNPCKHQDQ      Y11, Y11, Y7
+	VPUNPCKHQDQ      Y12, Y12, Y8
+	VPUNPCKHQDQ      Y13, Y13, Y9
+	VPUNPCKHQDQ      Y0, Y0, Y0
+	VMOVDQA64        Y1, Y10
+	VPSUBQ           Y6, Y10, K2, Y10
+	VPADDQ           Y6, Y10, K4, Y10
+	VMOVDQA64        Y2, Y11
+	VPSUBQ           Y7, Y11, K2, Y11
+	VPADDQ           Y7, Y11, K4, Y11
+	VMOVDQA64        Y3, Y12
+	VPSUBQ           Y8, Y12, K2, Y12
+	VPADDQ           Y8, Y12, K4, Y12
+	VMOVDQA64        Y4, Y13
+	VPSUBQ           Y9, Y13, K2, Y13
+	VPADDQ           Y9, Y13, K4, Y13
+	VMOVDQA64        Y5, Y14
+	VPSUBQ           Y0, Y14, K2, Y14
+	VPADDQ           Y0, Y14, K4, Y14
+	VPSRLQ           $0x33, Y10, Y15
+	VPSRLQ           $0x33, Y11, Y16
+	VPSRLQ           $0x33, Y12, Y17
+	VPSRLQ           $0x33, Y13, Y18
+	VPSRLQ           $0x33, Y14, Y19
+	VPANDQ.BCST      low51<>+0(SB), Y10, Y20
+	VPANDQ.BCST      low51<>+0(SB), Y11, Y21
+	VPANDQ.BCST      low51<>+0(SB), Y12, Y22
+	VPANDQ.BCST      low51<>+0(SB), Y13, Y23
+	VPANDQ.BCST      low51<>+0(SB), Y14, Y24
+	VPMADD52LUQ.BCST c19<>+0(SB), Y19, Y20
+	VPADDQ           Y15, Y21, Y15
+	VPADDQ           Y16, Y22, Y16
+	VPADDQ           Y17, Y23, Y17
+	VPADDQ           Y18, Y24, Y18
+	VPBLENDMQ        Y6, Y10, K6, Y6
+	VPBLENDMQ        Y7, Y11, K6, Y7
+	VPBLENDMQ        Y8, Y12, K6, Y8
+	VPBLENDMQ        Y9, Y13, K6, Y9
+	VPBLENDMQ        Y0, Y14, K6, Y0
+	VPSRLQ           $0x33, Y6, Y10
+	VPSRLQ           $0x33, Y7, Y11
+	VPSRLQ           $0x33, Y8, Y12
+	VPSRLQ           $0x33, Y9, Y13
+	VPSRLQ           $0x33, Y0, Y14
+	VPANDQ.BCST      low51<>+0(SB), Y6, Y6
+	VPANDQ.BCST      low51<>+0(SB), Y7, Y7
+	VPANDQ.BCST      low51<>+0(SB), Y8, Y8
+	VPANDQ.BCST      low51<>+0(SB), Y9, Y9
+	VPANDQ.BCST      low51<>+0(SB), Y0, Y0
+	VPMADD52LUQ.BCST c19<>+0(SB), Y14, Y6
+	VPADDQ           Y10, Y7, Y7
+	VPADDQ           Y11, Y8, Y8
+	VPADDQ           Y12, Y9, Y9
+	VPADDQ           Y13, Y0, Y0
+	VPBLENDMQ.BCST   c121665<>+0(SB), Y6, K5, Y6
+	VPBLENDMQ.BCST   zero<>+0(SB), Y7, K5, Y7
+	VPBLENDMQ.BCST   zero<>+0(SB), Y8, K5, Y8
+	VPBLENDMQ.BCST   zero<>+0(SB), Y9, K5, Y9
+	VPBLENDMQ.BCST   zero<>+0(SB), Y0, K5, Y0
+	VPXORQ           Y10, Y10, Y10
+	VPMADD52HUQ      Y0, Y20, Y10
+	VPMADD52HUQ      Y9, Y15, Y10
+	VPMADD52HUQ      Y8, Y16, Y10
+	VPXORQ           Y11, Y11, Y11
+	VPMADD52HUQ      Y7, Y17, Y11
+	VPMADD52HUQ      Y6, Y18, Y11
+	VPADDQ           Y11, Y10, Y10
+	VPADDQ           Y10, Y10, Y10
+	VPXORQ           Y11, Y11, Y11
+	VPMADD52LUQ      Y0, Y15, Y11
+	VPMADD52LUQ      Y9, Y16, Y11
+	VPMADD52LUQ      Y8, Y17, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52LUQ      Y7, Y18, Y12
+	VPADDQ           Y12, Y11, Y11
+	VPADDQ           Y11, Y10, Y10
+	VPADDQ           Y10, Y10, Y11
+	VPADDQ           Y10, Y11, Y11
+	VPSLLQ           $0x04, Y10, Y10
+	VPADDQ           Y11, Y10, Y10
+	VPXORQ           Y11, Y11, Y11
+	VPMADD52HUQ      Y0, Y15, Y11
+	VPMADD52HUQ      Y9, Y16, Y11
+	VPMADD52HUQ      Y8, Y17, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52HUQ      Y7, Y18, Y12
+	VPADDQ           Y12, Y11, Y11
+	VPADDQ           Y11, Y11, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52LUQ      Y0, Y16, Y12
+	VPMADD52LUQ      Y9, Y17, Y12
+	VPMADD52LUQ      Y8, Y18, Y12
+	VPADDQ           Y12, Y11, Y11
+	VPADDQ           Y11, Y11, Y12
+	VPADDQ           Y11, Y12, Y12
+	VPSLLQ           $0x04, Y11, Y11
+	VPADDQ           Y12, Y11, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52HUQ      Y0, Y16, Y12
+	VPMADD52HUQ      Y9, Y17, Y12
+	VPMADD52HUQ      Y8, Y18, Y12
+	VPADDQ           Y12, Y12, Y12
+	VPXORQ           Y13, Y13, Y13
+	VPMADD52LUQ      Y0, Y17, Y13
+	VPMADD52LUQ      Y9, Y18, Y13
+	VPADDQ           Y13, Y12, Y12
+	VPADDQ           Y12, Y12, Y13
+	VPADDQ           Y12, Y13, Y13
+	VPSLLQ           $0x04, Y12, Y12
+	VPADDQ           Y13, Y12, Y12
+	VPXORQ           Y13, Y13, Y13
+	VPMADD52HUQ      Y0, Y17, Y13
+	VPMADD52HUQ      Y9, Y18, Y13
+	VPADDQ           Y13, Y13, Y13
+	VPXORQ           Y14, Y14, Y14
+	VPMADD52LUQ      Y0, Y18, Y14
+	VPADDQ           Y14, Y13, Y13
+	VPADDQ           Y13, Y13, Y14
+	VPADDQ           Y13, Y14, Y14
+	VPSLLQ           $0x04, Y13, Y13
+	VPADDQ           Y14, Y13, Y13
+	VPXORQ           Y14, Y14, Y14
+	VPMADD52HUQ      Y0, Y18, Y14
+	VPADDQ           Y14, Y14, Y14
+	VPADDQ           Y14, Y14, Y19
+	VPADDQ           Y14, Y19, Y19
+	VPSLLQ           $0x04, Y14, Y14
+	VPADDQ           Y19, Y14, Y14
+	VPXORQ           Y19, Y19, Y19
+	VPMADD52LUQ      Y6, Y20, Y19
+	VPADDQ           Y10, Y19, Y10
+	VPXORQ           Y19, Y19, Y19
+	VPMADD52HUQ      Y6, Y20, Y19
+	VPADDQ           Y19, Y19, Y19
+	VPXORQ           Y21, Y21, Y21
+	VPMADD52LUQ      Y7, Y20, Y21
+	VPMADD52LUQ      Y6, Y15, Y21
+	VPADDQ           Y21, Y19, Y19
+	VPADDQ           Y11, Y19, Y11
+	VPXORQ           Y19, Y19, Y19
+	VPMADD52HUQ      Y7, Y20, Y19
+	VPMADD52HUQ      Y6, Y15, Y19
+	VPADDQ           Y19, Y19, Y19
+	VPXORQ           Y21, Y21, Y21
+	VPMADD52LUQ      Y8, Y20, Y21
+	VPMADD52LUQ      Y7, Y15, Y21
+	VPMADD52LUQ      Y6, Y16, Y21
+	VPADDQ           Y21, Y19, Y19
+	VPADDQ           Y12, Y19, Y12
+	VPXORQ           Y19, Y19, Y19
+	VPMADD52HUQ      Y8, Y20, Y19
+	VPMADD52HUQ      Y7, Y15, Y19
+	VPMADD52HUQ      Y6, Y16, Y19
+	VPADDQ           Y19, Y19, Y19
+	VPXORQ           Y21, Y21, Y21
+	VPMADD52LUQ      Y9, Y20, Y21
+	VPMADD52LUQ      Y8, Y15, Y21
+	VPMADD52LUQ      Y7, Y16, Y21
+	VPXORQ           Y22, Y22, Y22
+	VPMADD52LUQ      Y6, Y17, Y22
+	VPADDQ           Y22, Y21, Y21
+	VPADDQ           Y21, Y19, Y19
+	VPADDQ           Y13, Y19, Y13
+	VPXORQ           Y19, Y19, Y19
+	VPMADD52HUQ      Y9, Y20, Y19
+	VPMADD52HUQ      Y8, Y15, Y19
+	VPMADD52HUQ      Y7, Y16, Y19
+	VPXORQ           Y21, Y21, Y21
+	VPMADD52HUQ      Y6, Y17, Y21
+	VPADDQ           Y21, Y19, Y19
+	VPADDQ           Y19, Y19, Y19
+	VPXORQ           Y21, Y21, Y21
+	VPMADD52LUQ      Y0, Y20, Y21
+	VPMADD52LUQ      Y9, Y15, Y21
+	VPMADD52LUQ      Y8, Y16, Y21
+	VPXORQ           Y0, Y0, Y0
+	VPMADD52LUQ      Y7, Y17, Y0
+	VPMADD52LUQ      Y6, Y18, Y0
+	VPADDQ           Y0, Y21, Y0
+	VPADDQ           Y0, Y19, Y0
+	VPADDQ           Y14, Y0, Y0
+	VPADDQ           Y1, Y10, K5, Y10
+	VPADDQ           Y2, Y11, K5, Y11
+	VPADDQ           Y3, Y12, K5, Y12
+	VPADDQ           Y4, Y13, K5, Y13
+	VPADDQ           Y5, Y0, K5, Y0
+	VPSRLQ           $0x33, Y10, Y1
+	VPSRLQ           $0x33, Y11, Y2
+	VPSRLQ           $0x33, Y12, Y3
+	VPSRLQ           $0x33, Y13, Y4
+	VPSRLQ           $0x33, Y0, Y5
+	VPANDQ.BCST      low51<>+0(SB), Y10, Y6
+	VPANDQ.BCST      low51<>+0(SB), Y11, Y7
+	VPANDQ.BCST      low51<>+0(SB), Y12, Y8
+	VPANDQ.BCST      low51<>+0(SB), Y13, Y9
+	VPANDQ.BCST      low51<>+0(SB), Y0, Y0
+	VPMADD52LUQ.BCST c19<>+0(SB), Y5, Y6
+	VPADDQ           Y1, Y7, Y1
+	VPADDQ           Y2, Y8, Y2
+	VPADDQ           Y3, Y9, Y3
+	VPADDQ           Y4, Y0, Y0
+	VMOVDQU64        640(AX), Y4
+	VPBLENDMQ        Y20, Y4, K5, Y4
+	VMOVDQU64        672(AX), Y5
+	VPBLENDMQ        Y15, Y5, K5, Y5
+	VMOVDQU64        704(AX), Y7
+	VPBLENDMQ        Y16, Y7, K5, Y7
+	VMOVDQU64        736(AX), Y8
+	VPBLENDMQ        Y17, Y8, K5, Y8
+	VMOVDQU64        768(AX), Y9
+	VPBLENDMQ        Y18, Y9, K5, Y9
+	VPXORQ           Y10, Y10, Y10
+	VPMADD52HUQ      Y0, Y4, Y10
+	VPMADD52HUQ      Y3, Y5, Y10
+	VPMADD52HUQ      Y2, Y7, Y10
+	VPXORQ           Y11, Y11, Y11
+	VPMADD52HUQ      Y1, Y8, Y11
+	VPMADD52HUQ      Y6, Y9, Y11
+	VPADDQ           Y11, Y10, Y10
+	VPADDQ           Y10, Y10, Y10
+	VPXORQ           Y11, Y11, Y11
+	VPMADD52LUQ      Y0, Y5, Y11
+	VPMADD52LUQ      Y3, Y7, Y11
+	VPMADD52LUQ      Y2, Y8, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52LUQ      Y1, Y9, Y12
+	VPADDQ           Y12, Y11, Y11
+	VPADDQ           Y11, Y10, Y10
+	VPADDQ           Y10, Y10, Y11
+	VPADDQ           Y10, Y11, Y11
+	VPSLLQ           $0x04, Y10, Y10
+	VPADDQ           Y11, Y10, Y10
+	VPXORQ           Y11, Y11, Y11
+	VPMADD52HUQ      Y0, Y5, Y11
+	VPMADD52HUQ      Y3, Y7, Y11
+	VPMADD52HUQ      Y2, Y8, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52HUQ      Y1, Y9, Y12
+	VPADDQ           Y12, Y11, Y11
+	VPADDQ           Y11, Y11, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52LUQ      Y0, Y7, Y12
+	VPMADD52LUQ      Y3, Y8, Y12
+	VPMADD52LUQ      Y2, Y9, Y12
+	VPADDQ           Y12, Y11, Y11
+	VPADDQ           Y11, Y11, Y12
+	VPADDQ           Y11, Y12, Y12
+	VPSLLQ           $0x04, Y11, Y11
+	VPADDQ           Y12, Y11, Y11
+	VPXORQ           Y12, Y12, Y12
+	VPMADD52HUQ      Y0, Y7, Y12
+	VPMADD52HUQ      Y3, Y8, Y12
+	VPMADD52HUQ      Y2, Y9, Y12
+	VPADDQ           Y12, Y12, Y12
+	VPXORQ           Y13, Y13, Y13
+	VPMADD52LUQ      Y0, Y8, Y13
+	VPMADD52LUQ      Y3, Y9, Y13
+	VPADDQ           Y13, Y12, Y12
+	VPADDQ           Y12, Y12, Y13
+	VPADDQ           Y12, Y13, Y13
+	VPSLLQ           $0x04, Y12, Y12
+	VPADDQ           Y13, Y12, Y12
+	VPXORQ           Y13, Y13, Y13
+	VPMADD52HUQ      Y0, Y8, Y13
+	VPMADD52HUQ      Y3, Y9, Y13
+	VPADDQ           Y13, Y13, Y13
+	VPXORQ           Y14, Y14, Y14
+	VPMADD52LUQ      Y0, Y9, Y14
+	VPADDQ           Y14, Y13, Y13
+	VPADDQ           Y13, Y13, Y14
+	VPADDQ           Y13, Y14, Y14
+	VPSLLQ           $0x04, Y13, Y13
+	VPADDQ           Y14, Y13, Y13
+	VPXORQ           Y14, Y14, Y14
+	VPMADD52HUQ      Y0, Y9, Y14
+	VPADDQ           Y14, Y14, Y14
+	VPADDQ           Y14, Y14, Y15
+	VPADDQ           Y14, Y15, Y15
+	VPSLLQ           $0x04, Y14, Y14
+	VPADDQ           Y15, Y14, Y14
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52LUQ      Y6, Y4, Y15
+	VPADDQ           bias0_0_0_2_x4<>+0(SB), Y15, Y15
+	VPADDQ           Y10, Y15, Y10
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52HUQ      Y6, Y4, Y15
+	VPADDQ           Y15, Y15, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52LUQ      Y1, Y4, Y16
+	VPMADD52LUQ      Y6, Y5, Y16
+	VPADDQ           Y16, Y15, Y15
+	VPADDQ           bias1_0_0_2_x4<>+0(SB), Y15, Y15
+	VPADDQ           Y11, Y15, Y11
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52HUQ      Y1, Y4, Y15
+	VPMADD52HUQ      Y6, Y5, Y15
+	VPADDQ           Y15, Y15, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52LUQ      Y2, Y4, Y16
+	VPMADD52LUQ      Y1, Y5, Y16
+	VPMADD52LUQ      Y6, Y7, Y16
+	VPADDQ           Y16, Y15, Y15
+	VPADDQ           bias1_0_0_2_x4<>+0(SB), Y15, Y15
+	VPADDQ           Y12, Y15, Y12
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52HUQ      Y2, Y4, Y15
+	VPMADD52HUQ      Y1, Y5, Y15
+	VPMADD52HUQ      Y6, Y7, Y15
+	VPADDQ           Y15, Y15, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52LUQ      Y3, Y4, Y16
+	VPMADD52LUQ      Y2, Y5, Y16
+	VPMADD52LUQ      Y1, Y7, Y16
+	VPXORQ           Y17, Y17, Y17
+	VPMADD52LUQ      Y6, Y8, Y17
+	VPADDQ           Y17, Y16, Y16
+	VPADDQ           Y16, Y15, Y15
+	VPADDQ           bias1_0_0_2_x4<>+0(SB), Y15, Y15
+	VPADDQ           Y13, Y15, Y13
+	VPXORQ           Y15, Y15, Y15
+	VPMADD52HUQ      Y3, Y4, Y15
+	VPMADD52HUQ      Y2, Y5, Y15
+	VPMADD52HUQ      Y1, Y7, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52HUQ      Y6, Y8, Y16
+	VPADDQ           Y16, Y15, Y15
+	VPADDQ           Y15, Y15, Y15
+	VPXORQ           Y16, Y16, Y16
+	VPMADD52LUQ      Y0, Y4, Y16
+	VPMADD52LUQ      Y3, Y5, Y16
+	VPMADD52LUQ      Y2, Y7, Y16
+	VPXORQ           Y0, Y0, Y0
+	VPMADD52LUQ      Y1, Y8, Y0
+	VPMADD52LUQ      Y6, Y9, Y0
+	VPADDQ           Y0, Y16, Y0
+	VPADDQ           Y0, Y15, Y0
+	VPADDQ           bias1_0_0_2_x4<>+0(SB), Y0, Y0
+	VPADDQ           Y14, Y0, Y0
+	VPUNPCKLQDQ      Y10, Y10, Y1
+	VPUNPCKLQDQ      Y11, Y11, Y2
+	VPUNPCKLQDQ      Y12, Y12, Y3
+	VPUNPCKLQDQ      Y13, Y13, Y4
+	VPUNPCKLQDQ      Y0, Y0, Y5
+	VPUNPCKHQDQ      Y10, Y10, Y6
+	VPUNPCKHQDQ      Y11, Y11, Y7
+	VPUNPCKHQDQ      Y12, Y12, Y8
+	VPUNPCKHQDQ      Y13, Y13, Y9
+	VPUNPCKHQDQ      Y0, Y0, Y0
+	VPSUBQ           Y6, Y1, K2, Y1
+	VPADDQ           Y6, Y1, K3, Y1
+	VPSUBQ           Y7, Y2, K2, Y2
+	VPADDQ           Y7, Y2, K3, Y2
+	VPSUBQ           Y8, Y3, K2, Y3
+	VPADDQ           Y8, Y3, K3, Y3
+	VPSUBQ           Y9, Y4, K2, Y4
+	VPADDQ           Y9, Y4, K3, Y4
+	VPSUBQ           Y0, Y5, K2, Y5
+	VPADDQ           Y0, Y5, K3, Y5
+	VPSRLQ           $0x33, Y1, Y0
+	VPSRLQ           $0x33, Y2, Y6
+	VPSRLQ           $0x33, Y3, Y7
+	VPSRLQ           $0x33, Y4, Y8
+	VPSRLQ           $0x33, Y5, Y9
+	VPANDQ.BCST      low51<>+0(SB), Y1, Y1
+	VPANDQ.BCST      low51<>+0(SB), Y2, Y2
+	VPANDQ.BCST      low51<>+0(SB), Y3, Y3
+	VPANDQ.BCST      low51<>+0(SB), Y4, Y4
+	VPANDQ.BCST      low51<>+0(SB), Y5, Y5
+	VPMADD52LUQ.BCST c19<>+0(SB), Y9, Y1
+	VPADDQ           Y0, Y2, Y0
+	VPADDQ           Y6, Y3, Y2
+	VPADDQ           Y7, Y4, Y3
+	VPADDQ           Y8, Y5, Y4
+	VMOVDQU64        Y1, (AX)
+	VMOVDQU64        Y0, 32(AX)
+	VMOVDQU64        Y2, 64(AX)
+	VMOVDQU64        Y3, 96(AX)
+	VMOVDQU64        Y4, 128(AX)
+	SUBQ             $0x01, CX
+	JCC              step
+	VPXORQ           Z0, Z0, Z0
+	VPXORQ           Z1, Z1, Z1
+	VPXORQ           Z2, Z2, Z2
+	VPXORQ           Z3, Z3, Z3
+	VPXORQ           Z4, Z4, Z4
+	VPXORQ           Z5, Z5, Z5
+	VPXORQ           Z6, Z6, Z6
+	VPXORQ           Z7, Z7, Z7
+	VPXORQ           Z8, Z8, Z8
+	VPXORQ           Z9, Z9, Z9
+	VPXORQ           Z10, Z10, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPXORQ           Z13, Z13, Z13
+	VPXORQ           Z14, Z14, Z14
+	VPXORQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPXORQ           Z17, Z17, Z17
+	VPXORQ           Z18, Z18, Z18
+	VPXORQ           Z19, Z19, Z19
+	VPXORQ           Z20, Z20, Z20
+	VPXORQ           Z21, Z21, Z21
+	VPXORQ           Z22, Z22, Z22
+	VPXORQ           Z23, Z23, Z23
+	VPXORQ           Z24, Z24, Z24
+	VPXORQ           Z25, Z25, Z25
+	VPXORQ           Z26, Z26, Z26
+	VPXORQ           Z27, Z27, Z27
+	VPXORQ           Z28, Z28, Z28
+	VPXORQ           Z29, Z29, Z29
+	VPXORQ           Z30, Z30, Z30
+	VPXORQ           Z31, Z31, Z31
+	VZEROUPPER
+	RET
+
+DATA left0_x4<>+0(SB)/8, $0x0000000000000000
+DATA left0_x4<>+8(SB)/8, $0x0000000000000001
+DATA left0_x4<>+16(SB)/8, $0x0000000000000000
+DATA left0_x4<>+24(SB)/8, $0x0000000000000001
+GLOBL left0_x4<>(SB), RODATA|NOPTR, $32
+
+DATA left1_x4<>+0(SB)/8, $0x0000000000000002
+DATA left1_x4<>+8(SB)/8, $0x0000000000000003
+DATA left1_x4<>+16(SB)/8, $0x0000000000000000
+DATA left1_x4<>+24(SB)/8, $0x0000000000000001
+GLOBL left1_x4<>(SB), RODATA|NOPTR, $32
+
+DATA right0_x4<>+0(SB)/8, $0x0000000000000000
+DATA right0_x4<>+8(SB)/8, $0x0000000000000001
+DATA right0_x4<>+16(SB)/8, $0x0000000000000003
+DATA right0_x4<>+24(SB)/8, $0x0000000000000002
+GLOBL right0_x4<>(SB), RODATA|NOPTR, $32
+
+DATA right1_x4<>+0(SB)/8, $0x0000000000000002
+DATA right1_x4<>+8(SB)/8, $0x0000000000000003
+DATA right1_x4<>+16(SB)/8, $0x0000000000000003
+DATA right1_x4<>+24(SB)/8, $0x0000000000000002
+GLOBL right1_x4<>(SB), RODATA|NOPTR, $32
+
+DATA bias0_0_0_2_x4<>+0(SB)/8, $0x1fffffffffffb400
+DATA bias0_0_0_2_x4<>+8(SB)/8, $0x0000000000000000
+DATA bias0_0_0_2_x4<>+16(SB)/8, $0x1fffffffffffb400
+DATA bias0_0_0_2_x4<>+24(SB)/8, $0x0000000000000000
+GLOBL bias0_0_0_2_x4<>(SB), RODATA|NOPTR, $32
+
+DATA bias1_0_0_2_x4<>+0(SB)/8, $0x1ffffffffffffc00
+DATA bias1_0_0_2_x4<>+8(SB)/8, $0x0000000000000000
+DATA bias1_0_0_2_x4<>+16(SB)/8, $0x1ffffffffffffc00
+DATA bias1_0_0_2_x4<>+24(SB)/8, $0x0000000000000000
+GLOBL bias1_0_0_2_x4<>(SB), RODATA|NOPTR, $32
+
+DATA low51<>+0(SB)/8, $0x0007ffffffffffff
+GLOBL low51<>(SB), RODATA|NOPTR, $8
+
+DATA c19<>+0(SB)/8, $0x0000000000000013
+GLOBL c19<>(SB), RODATA|NOPTR, $8
+
+DATA c121665<>+0(SB)/8, $0x000000000001db41
+GLOBL c121665<>(SB), RODATA|NOPTR, $8
+
+DATA zero<>+0(SB)/8, $0x0000000000000000
+GLOBL zero<>(SB), RODATA|NOPTR, $8
+
+// func quad2(memory *uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·quad2(SB), NOSPLIT, $0-8
+	MOVQ  memory+0(FP), AX
+	MOVQ  $0x000000aa, CX
+	KMOVW CX, K2
+	MOVQ  $0x00000055, CX
+	KMOVW CX, K3
+	MOVQ  $0x00000044, CX
+	KMOVW CX, K4
+	MOVQ  $0x00000022, CX
+	KMOVW CX, K5
+	MOVQ  $0x00000011, CX
+	KMOVW CX, K6
+	MOVQ  $0x000000fe, CX
+
+step:
+	MOVQ             CX, BX
+	ANDQ             $-64, BX
+	MOVQ             $0x00000001, DX
+	SHLQ             CL, DX
+	VPBROADCASTQ     DX, Z0
+	VPTESTMQ         1600(AX)(BX*1), Z0, K1
+	VMOVDQU64        left0_x8<>+0(SB), Z0
+	VPBLENDMQ        left1_x8<>+0(SB), Z0, K1, Z0
+	VMOVDQU64        right0_x8<>+0(SB), Z1
+	VPBLENDMQ        right1_x8<>+0(SB), Z1, K1, Z1
+	VMOVDQU64        (AX), Z2
+	VPERMQ           Z2, Z0, Z3
+	VMOVDQU64        64(AX), Z4
+	VPERMQ           Z4, Z0, Z5
+	VMOVDQU64        128(AX), Z6
+	VPERMQ           Z6, Z0, Z7
+	VMOVDQU64        192(AX), Z8
+	VPERMQ           Z8, Z0, Z9
+	VMOVDQU64        256(AX), Z10
+	VPERMQ           Z10, Z0, Z0
+	VPERMQ           Z2, Z1, Z2
+	VPERMQ           Z4, Z1, Z4
+	VPERMQ           Z6, Z1, Z6
+	VPERMQ           Z8, Z1, Z8
+	VPERMQ           Z10, Z1, Z1
+	VPXORQ           Z10, Z10, Z10
+	VPMADD52HUQ      Z1, Z3, Z10
+	VPMADD52HUQ      Z8, Z5, Z10
+	VPMADD52HUQ      Z6, Z7, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52HUQ      Z4, Z9, Z11
+	VPMADD52HUQ      Z2, Z0, Z11
+	VPADDQ           Z11, Z10, Z10
+	VPADDQ           Z10, Z10, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52LUQ      Z1, Z5, Z11
+	VPMADD52LUQ      Z8, Z7, Z11
+	VPMADD52LUQ      Z6, Z9, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52LUQ      Z4, Z0, Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z11, Z10, Z10
+	VPADDQ           Z10, Z10, Z11
+	VPADDQ           Z10, Z11, Z11
+	VPSLLQ           $0x04, Z10, Z10
+	VPADDQ           Z11, Z10, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52HUQ      Z1, Z5, Z11
+	VPMADD52HUQ      Z8, Z7, Z11
+	VPMADD52HUQ      Z6, Z9, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52HUQ      Z4, Z0, Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z11, Z11, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52LUQ      Z1, Z7, Z12
+	VPMADD52LUQ      Z8, Z9, Z12
+	VPMADD52LUQ      Z6, Z0, Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z11, Z11, Z12
+	VPADDQ           Z11, Z12, Z12
+	VPSLLQ           $0x04, Z11, Z11
+	VPADDQ           Z12, Z11, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52HUQ      Z1, Z7, Z12
+	VPMADD52HUQ      Z8, Z9, Z12
+	VPMADD52HUQ      Z6, Z0, Z12
+	VPADDQ           Z12, Z12, Z12
+	VPXORQ           Z13, Z13, Z13
+	VPMADD52LUQ      Z1, Z9, Z13
+	VPMADD52LUQ      Z8, Z0, Z13
+	VPADDQ           Z13, Z12, Z12
+	VPADDQ           Z12, Z12, Z13
+	VPADDQ           Z12, Z13, Z13
+	VPSLLQ           $0x04, Z12, Z12
+	VPADDQ           Z13, Z12, Z12
+	VPXORQ           Z13, Z13, Z13
+	VPMADD52HUQ      Z1, Z9, Z13
+	VPMADD52HUQ      Z8, Z0, Z13
+	VPADDQ           Z13, Z13, Z13
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52LUQ      Z1, Z0, Z14
+	VPADDQ           Z14, Z13, Z13
+	VPADDQ           Z13, Z13, Z14
+	VPADDQ           Z13, Z14, Z14
+	VPSLLQ           $0x04, Z13, Z13
+	VPADDQ           Z14, Z13, Z13
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ      Z1, Z0, Z14
+	VPADDQ           Z14, Z14, Z14
+	VPADDQ           Z14, Z14, Z15
+	VPADDQ           Z14, Z15, Z15
+	VPSLLQ           $0x04, Z14, Z14
+	VPADDQ           Z15, Z14, Z14
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52LUQ      Z2, Z3, Z15
+	VPADDQ           bias0_0_0_2_x8<>+0(SB), Z15, Z15
+	VPADDQ           Z10, Z15, Z10
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ      Z2, Z3, Z15
+	VPADDQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z4, Z3, Z16
+	VPMADD52LUQ      Z2, Z5, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPADDQ           bias1_0_0_2_x8<>+0(SB), Z15, Z15
+	VPADDQ           Z11, Z15, Z11
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ      Z4, Z3, Z15
+	VPMADD52HUQ      Z2, Z5, Z15
+	VPADDQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z6, Z3, Z16
+	VPMADD52LUQ      Z4, Z5, Z16
+	VPMADD52LUQ      Z2, Z7, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPADDQ           bias1_0_0_2_x8<>+0(SB), Z15, Z15
+	VPADDQ           Z12, Z15, Z12
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ      Z6, Z3, Z15
+	VPMADD52HUQ      Z4, Z5, Z15
+	VPMADD52HUQ      Z2, Z7, Z15
+	VPADDQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z8, Z3, Z16
+	VPMADD52LUQ      Z6, Z5, Z16
+	VPMADD52LUQ      Z4, Z7, Z16
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52LUQ      Z2, Z9, Z17
+	VPADDQ           Z17, Z16, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPADDQ           bias1_0_0_2_x8<>+0(SB), Z15, Z15
+	VPADDQ           Z13, Z15, Z13
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ      Z8, Z3, Z15
+	VPMADD52HUQ      Z6, Z5, Z15
+	VPMADD52HUQ      Z4, Z7, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52HUQ      Z2, Z9, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPADDQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z1, Z3, Z16
+	VPMADD52LUQ      Z8, Z5, Z16
+	VPMADD52LUQ      Z6, Z7, Z16
+	VPXORQ           Z1, Z1, Z1
+	VPMADD52LUQ      Z4, Z9, Z1
+	VPMADD52LUQ      Z2, Z0, Z1
+	VPADDQ           Z1, Z16, Z0
+	VPADDQ           Z0, Z15, Z0
+	VPADDQ           bias1_0_0_2_x8<>+0(SB), Z0, Z0
+	VPADDQ           Z14, Z0, Z0
+	VPUNPCKLQDQ      Z10, Z10, Z1
+	VPUNPCKLQDQ      Z11, Z11, Z2
+	VPUNPCKLQDQ      Z12, Z12, Z3
+	VPUNPCKLQDQ      Z13, Z13, Z4
+	VPUNPCKLQDQ      Z0, Z0, Z5
+	VPUNPCKHQDQ      Z10, Z10, Z6
+	VPUNPCKHQDQ      Z11, Z11, Z7
+	VPUNPCKHQDQ      Z12, Z12, Z8
+	VPUNPCKHQDQ      Z13, Z13, Z9
+	VPUNPCKHQDQ      Z0, Z0, Z0
+	VMOVDQA64        Z1, Z10
+	VPSUBQ           Z6, Z10, K2, Z10
+	VPADDQ           Z6, Z10, K4, Z10
+	VMOVDQA64        Z2, Z11
+	VPSUBQ           Z7, Z11, K2, Z11
+	VPADDQ           Z7, Z11, K4, Z11
+	VMOVDQA64        Z3, Z12
+	VPSUBQ           Z8, Z12, K2, Z12
+	VPADDQ           Z8, Z12, K4, Z12
+	VMOVDQA64        Z4, Z13
+	VPSUBQ           Z9, Z13, K2, Z13
+	VPADDQ           Z9, Z13, K4, Z13
+	VMOVDQA64        Z5, Z14
+	VPSUBQ           Z0, Z14, K2, Z14
+	VPADDQ           Z0, Z14, K4, Z14
+	VPSRLQ           $0x33, Z10, Z15
+	VPSRLQ           $0x33, Z11, Z16
+	VPSRLQ           $0x33, Z12, Z17
+	VPSRLQ           $0x33, Z13, Z18
+	VPSRLQ           $0x33, Z14, Z19
+	VPANDQ.BCST      low51<>+0(SB), Z10, Z20
+	VPANDQ.BCST      low51<>+0(SB), Z11, Z21
+	VPANDQ.BCST      low51<>+0(SB), Z12, Z22
+	VPANDQ.BCST      low51<>+0(SB), Z13, Z23
+	VPANDQ.BCST      low51<>+0(SB), Z14, Z24
+	VPMADD52LUQ.BCST c19<>+0(SB), Z19, Z20
+	VPADDQ           Z15, Z21, Z15
+	VPADDQ           Z16, Z22, Z16
+	VPADDQ           Z17, Z23, Z17
+	VPADDQ           Z18, Z24, Z18
+	VPBLENDMQ        Z6, Z10, K6, Z6
+	VPBLENDMQ        Z7, Z11, K6, Z7
+	VPBLENDMQ        Z8, Z12, K6, Z8
+	VPBLENDMQ        Z9, Z13, K6, Z9
+	VPBLENDMQ        Z0, Z14, K6, Z0
+	VPSRLQ           $0x33, Z6, Z10
+	VPSRLQ           $0x33, Z7, Z11
+	VPSRLQ           $0x33, Z8, Z12
+	VPSRLQ           $0x33, Z9, Z13
+	VPSRLQ           $0x33, Z0, Z14
+	VPANDQ.BCST      low51<>+0(SB), Z6, Z6
+	VPANDQ.BCST      low51<>+0(SB), Z7, Z7
+	VPANDQ.BCST      low51<>+0(SB), Z8, Z8
+	VPANDQ.BCST      low51<>+0(SB), Z9, Z9
+	VPANDQ.BCST      low51<>+0(SB), Z0, Z0
+	VPMADD52LUQ.BCST c19<>+0(SB), Z14, Z6
+	VPADDQ           Z10, Z7, Z7
+	VPADDQ           Z11, Z8, Z8
+	VPADDQ           Z12, Z9, Z9
+	VPADDQ           Z13, Z0, Z0
+	VPBLENDMQ.BCST   c121665<>+0(SB), Z6, K5, Z6
+	VPBLENDMQ.BCST   zero<>+0(SB), Z7, K5, Z7
+	VPBLENDMQ.BCST   zero<>+0(SB), Z8, K5, Z8
+	VPBLENDMQ.BCST   zero<>+0(SB), Z9, K5, Z9
+	VPBLENDMQ.BCST   zero<>+0(SB), Z0, K5, Z0
+	VPXORQ           Z10, Z10, Z10
+	VPMADD52HUQ      Z0, Z20, Z10
+	VPMADD52HUQ      Z9, Z15, Z10
+	VPMADD52HUQ      Z8, Z16, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52HUQ      Z7, Z17, Z11
+	VPMADD52HUQ      Z6, Z18, Z11
+	VPADDQ           Z11, Z10, Z10
+	VPADDQ           Z10, Z10, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52LUQ      Z0, Z15, Z11
+	VPMADD52LUQ      Z9, Z16, Z11
+	VPMADD52LUQ      Z8, Z17, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52LUQ      Z7, Z18, Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z11, Z10, Z10
+	VPADDQ           Z10, Z10, Z11
+	VPADDQ           Z10, Z11, Z11
+	VPSLLQ           $0x04, Z10, Z10
+	VPADDQ           Z11, Z10, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52HUQ      Z0, Z15, Z11
+	VPMADD52HUQ      Z9, Z16, Z11
+	VPMADD52HUQ      Z8, Z17, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52HUQ      Z7, Z18, Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z11, Z11, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52LUQ      Z0, Z16, Z12
+	VPMADD52LUQ      Z9, Z17, Z12
+	VPMADD52LUQ      Z8, Z18, Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z11, Z11, Z12
+	VPADDQ           Z11, Z12, Z12
+	VPSLLQ           $0x04, Z11, Z11
+	VPADDQ           Z12, Z11, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52HUQ      Z0, Z16, Z12
+	VPMADD52HUQ      Z9, Z17, Z12
+	VPMADD52HUQ      Z8, Z18, Z12
+	VPADDQ           Z12, Z12, Z12
+	VPXORQ           Z13, Z13, Z13
+	VPMADD52LUQ      Z0, Z17, Z13
+	VPMADD52LUQ      Z9, Z18, Z13
+	VPADDQ           Z13, Z12, Z12
+	VPADDQ           Z12, Z12, Z13
+	VPADDQ           Z12, Z13, Z13
+	VPSLLQ           $0x04, Z12, Z12
+	VPADDQ           Z13, Z12, Z12
+	VPXORQ           Z13, Z13, Z13
+	VPMADD52HUQ      Z0, Z17, Z13
+	VPMADD52HUQ      Z9, Z18, Z13
+	VPADDQ           Z13, Z13, Z13
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52LUQ      Z0, Z18, Z14
+	VPADDQ           Z14, Z13, Z13
+	VPADDQ           Z13, Z13, Z14
+	VPADDQ           Z13, Z14, Z14
+	VPSLLQ           $0x04, Z13, Z13
+	VPADDQ           Z14, Z13, Z13
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ      Z0, Z18, Z14
+	VPADDQ           Z14, Z14, Z14
+	VPADDQ           Z14, Z14, Z19
+	VPADDQ           Z14, Z19, Z19
+	VPSLLQ           $0x04, Z14, Z14
+	VPADDQ           Z19, Z14, Z14
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52LUQ      Z6, Z20, Z19
+	VPADDQ           Z10, Z19, Z10
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ      Z6, Z20, Z19
+	VPADDQ           Z19, Z19, Z19
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z7, Z20, Z21
+	VPMADD52LUQ      Z6, Z15, Z21
+	VPADDQ           Z21, Z19, Z19
+	VPADDQ           Z11, Z19, Z11
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ      Z7, Z20, Z19
+	VPMADD52HUQ      Z6, Z15, Z19
+	VPADDQ           Z19, Z19, Z19
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z8, Z20, Z21
+	VPMADD52LUQ      Z7, Z15, Z21
+	VPMADD52LUQ      Z6, Z16, Z21
+	VPADDQ           Z21, Z19, Z19
+	VPADDQ           Z12, Z19, Z12
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ      Z8, Z20, Z19
+	VPMADD52HUQ      Z7, Z15, Z19
+	VPMADD52HUQ      Z6, Z16, Z19
+	VPADDQ           Z19, Z19, Z19
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z9, Z20, Z21
+	VPMADD52LUQ      Z8, Z15, Z21
+	VPMADD52LUQ      Z7, Z16, Z21
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52LUQ      Z6, Z17, Z22
+	VPADDQ           Z22, Z21, Z21
+	VPADDQ           Z21, Z19, Z19
+	VPADDQ           Z13, Z19, Z13
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ      Z9, Z20, Z19
+	VPMADD52HUQ      Z8, Z15, Z19
+	VPMADD52HUQ      Z7, Z16, Z19
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52HUQ      Z6, Z17, Z21
+	VPADDQ           Z21, Z19, Z19
+	VPADDQ           Z19, Z19, Z19
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z0, Z20, Z21
+	VPMADD52LUQ      Z9, Z15, Z21
+	VPMADD52LUQ      Z8, Z16, Z21
+	VPXORQ           Z0, Z0, Z0
+	VPMADD52LUQ      Z7, Z17, Z0
+	VPMADD52LUQ      Z6, Z18, Z0
+	VPADDQ           Z0, Z21, Z0
+	VPADDQ           Z0, Z19, Z0
+	VPADDQ           Z14, Z0, Z0
+	VPADDQ           Z1, Z10, K5, Z10
+	VPADDQ           Z2, Z11, K5, Z11
+	VPADDQ           Z3, Z12, K5, Z12
+	VPADDQ           Z4, Z13, K5, Z13
+	VPADDQ           Z5, Z0, K5, Z0
+	VPSRLQ           $0x33, Z10, Z1
+	VPSRLQ           $0x33, Z11, Z2
+	VPSRLQ           $0x33, Z12, Z3
+	VPSRLQ           $0x33, Z13, Z4
+	VPSRLQ           $0x33, Z0, Z5
+	VPANDQ.BCST      low51<>+0(SB), Z10, Z6
+	VPANDQ.BCST      low51<>+0(SB), Z11, Z7
+	VPANDQ.BCST      low51<>+0(SB), Z12, Z8
+	VPANDQ.BCST      low51<>+0(SB), Z13, Z9
+	VPANDQ.BCST      low51<>+0(SB), Z0, Z0
+	VPMADD52LUQ.BCST c19<>+0(SB), Z5, Z6
+	VPADDQ           Z1, Z7, Z1
+	VPADDQ           Z2, Z8, Z2
+	VPADDQ           Z3, Z9, Z3
+	VPADDQ           Z4, Z0, Z0
+	VMOVDQU64        1280(AX), Z4
+	VPBLENDMQ        Z20, Z4, K5, Z4
+	VMOVDQU64        1344(AX), Z5
+	VPBLENDMQ        Z15, Z5, K5, Z5
+	VMOVDQU64        1408(AX), Z7
+	VPBLENDMQ        Z16, Z7, K5, Z7
+	VMOVDQU64        1472(AX), Z8
+	VPBLENDMQ        Z17, Z8, K5, Z8
+	VMOVDQU64        1536(AX), Z9
+	VPBLENDMQ        Z18, Z9, K5, Z9
+	VPXORQ           Z10, Z10, Z10
+	VPMADD52HUQ      Z0, Z4, Z10
+	VPMADD52HUQ      Z3, Z5, Z10
+	VPMADD52HUQ      Z2, Z7, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52HUQ      Z1, Z8, Z11
+	VPMADD52HUQ      Z6, Z9, Z11
+	VPADDQ           Z11, Z10, Z10
+	VPADDQ           Z10, Z10, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52LUQ      Z0, Z5, Z11
+	VPMADD52LUQ      Z3, Z7, Z11
+	VPMADD52LUQ      Z2, Z8, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52LUQ      Z1, Z9, Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z11, Z10, Z10
+	VPADDQ           Z10, Z10, Z11
+	VPADDQ           Z10, Z11, Z11
+	VPSLLQ           $0x04, Z10, Z10
+	VPADDQ           Z11, Z10, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52HUQ      Z0, Z5, Z11
+	VPMADD52HUQ      Z3, Z7, Z11
+	VPMADD52HUQ      Z2, Z8, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52HUQ      Z1, Z9, Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z11, Z11, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52LUQ      Z0, Z7, Z12
+	VPMADD52LUQ      Z3, Z8, Z12
+	VPMADD52LUQ      Z2, Z9, Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z11, Z11, Z12
+	VPADDQ           Z11, Z12, Z12
+	VPSLLQ           $0x04, Z11, Z11
+	VPADDQ           Z12, Z11, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52HUQ      Z0, Z7, Z12
+	VPMADD52HUQ      Z3, Z8, Z12
+	VPMADD52HUQ      Z2, Z9, Z12
+	VPADDQ           Z12, Z12, Z12
+	VPXORQ           Z13, Z13, Z13
+	VPMADD52LUQ      Z0, Z8, Z13
+	VPMADD52LUQ      Z3, Z9, Z13
+	VPADDQ           Z13, Z12, Z12
+	VPADDQ           Z12, Z12, Z13
+	VPADDQ           Z12, Z13, Z13
+	VPSLLQ           $0x04, Z12, Z12
+	VPADDQ           Z13, Z12, Z12
+	VPXORQ           Z13, Z13, Z13
+	VPMADD52HUQ      Z0, Z8, Z13
+	VPMADD52HUQ      Z3, Z9, Z13
+	VPADDQ           Z13, Z13, Z13
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52LUQ      Z0, Z9, Z14
+	VPADDQ           Z14, Z13, Z13
+	VPADDQ           Z13, Z13, Z14
+	VPADDQ           Z13, Z14, Z14
+	VPSLLQ           $0x04, Z13, Z13
+	VPADDQ           Z14, Z13, Z13
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ      Z0, Z9, Z14
+	VPADDQ           Z14, Z14, Z14
+	VPADDQ           Z14, Z14, Z15
+	VPADDQ           Z14, Z15, Z15
+	VPSLLQ           $0x04, Z14, Z14
+	VPADDQ           Z15, Z14, Z14
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52LUQ      Z6, Z4, Z15
+	VPADDQ           bias0_0_0_2_x8<>+0(SB), Z15, Z15
+	VPADDQ           Z10, Z15, Z10
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ      Z6, Z4, Z15
+	VPADDQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z1, Z4, Z16
+	VPMADD52LUQ      Z6, Z5, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPADDQ           bias1_0_0_2_x8<>+0(SB), Z15, Z15
+	VPADDQ           Z11, Z15, Z11
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ      Z1, Z4, Z15
+	VPMADD52HUQ      Z6, Z5, Z15
+	VPADDQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z2, Z4, Z16
+	VPMADD52LUQ      Z1, Z5, Z16
+	VPMADD52LUQ      Z6, Z7, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPADDQ           bias1_0_0_2_x8<>+0(SB), Z15, Z15
+	VPADDQ           Z12, Z15, Z12
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ      Z2, Z4, Z15
+	VPMADD52HUQ      Z1, Z5, Z15
+	VPMADD52HUQ      Z6, Z7, Z15
+	VPADDQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z3, Z4, Z16
+	VPMADD52LUQ      Z2, Z5, Z16
+	VPMADD52LUQ      Z1, Z7, Z16
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52LUQ      Z6, Z8, Z17
+	VPADDQ           Z17, Z16, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPADDQ           bias1_0_0_2_x8<>+0(SB), Z15, Z15
+	VPADDQ           Z13, Z15, Z13
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ      Z3, Z4, Z15
+	VPMADD52HUQ      Z2, Z5, Z15
+	VPMADD52HUQ      Z1, Z7, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52HUQ      Z6, Z8, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPADDQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z0, Z4, Z16
+	VPMADD52LUQ      Z3, Z5, Z16
+	VPMADD52LUQ      Z2, Z7, Z16
+	VPXORQ           Z0, Z0, Z0
+	VPMADD52LUQ      Z1, Z8, Z0
+	VPMADD52LUQ      Z6, Z9, Z0
+	VPADDQ           Z0, Z16, Z0
+	VPADDQ           Z0, Z15, Z0
+	VPADDQ           bias1_0_0_2_x8<>+0(SB), Z0, Z0
+	VPADDQ           Z14, Z0, Z0
+	VPUNPCKLQDQ      Z10, Z10, Z1
+	VPUNPCKLQDQ      Z11, Z11, Z2
+	VPUNPCKLQDQ      Z12, Z12, Z3
+	VPUNPCKLQDQ      Z13, Z13, Z4
+	VPUNPCKLQDQ      Z0, Z0, Z5
+	VPUNPCKHQDQ      Z10, Z10, Z6
+	VPUNPCKHQDQ      Z11, Z11, Z7
+	VPUNPCKHQDQ      Z12, Z12, Z8
+	VPUNPCKHQDQ      Z13, Z13, Z9
+	VPUNPCKHQDQ      Z0, Z0, Z0
+	VPSUBQ           Z6, Z1, K2, Z1
+	VPADDQ           Z6, Z1, K3, Z1
+	VPSUBQ           Z7, Z2, K2, Z2
+	VPADDQ           Z7, Z2, K3, Z2
+	VPSUBQ           Z8, Z3, K2, Z3
+	VPADDQ           Z8, Z3, K3, Z3
+	VPSUBQ           Z9, Z4, K2, Z4
+	VPADDQ           Z9, Z4, K3, Z4
+	VPSUBQ           Z0, Z5, K2, Z5
+	VPADDQ           Z0, Z5, K3, Z5
+	VPSRLQ           $0x33, Z1, Z0
+	VPSRLQ           $0x33, Z2, Z6
+	VPSRLQ           $0x33, Z3, Z7
+	VPSRLQ           $0x33, Z4, Z8
+	VPSRLQ           $0x33, Z5, Z9
+	VPANDQ.BCST      low51<>+0(SB), Z1, Z1
+	VPANDQ.BCST      low51<>+0(SB), Z2, Z2
+	VPANDQ.BCST      low51<>+0(SB), Z3, Z3
+	VPANDQ.BCST      low51<>+0(SB), Z4, Z4
+	VPANDQ.BCST      low51<>+0(SB), Z5, Z5
+	VPMADD52LUQ.BCST c19<>+0(SB), Z9, Z1
+	VPADDQ           Z0, Z2, Z0
+	VPADDQ           Z6, Z3, Z2
+	VPADDQ           Z7, Z4, Z3
+	VPADDQ           Z8, Z5, Z4
+	VMOVDQU64        Z1, (AX)
+	VMOVDQU64        Z0, 64(AX)
+	VMOVDQU64        Z2, 128(AX)
+	VMOVDQU64        Z3, 192(AX)
+	VMOVDQU64        Z4, 256(AX)
+	SUBQ             $0x01, CX
+	JCC              step
+	VPXORQ           Z0, Z0, Z0
+	VPXORQ           Z1, Z1, Z1
+	VPXORQ           Z2, Z2, Z2
+	VPXORQ           Z3, Z3, Z3
+	VPXORQ           Z4, Z4, Z4
+	VPXORQ           Z5, Z5, Z5
+	VPXORQ           Z6, Z6, Z6
+	VPXORQ           Z7, Z7, Z7
+	VPXORQ           Z8, Z8, Z8
+	VPXORQ           Z9, Z9, Z9
+	VPXORQ           Z10, Z10, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPXORQ           Z12, Z12, Z12
+	VPXORQ           Z13, Z13, Z13
+	VPXORQ           Z14, Z14, Z14
+	VPXORQ           Z15, Z15, Z15
+	VPXORQ           Z16, Z16, Z16
+	VPXORQ           Z17, Z17, Z17
+	VPXORQ           Z18, Z18, Z18
+	VPXORQ           Z19, Z19, Z19
+	VPXORQ           Z20, Z20, Z20
+	VPXORQ           Z21, Z21, Z21
+	VPXORQ           Z22, Z22, Z22
+	VPXORQ           Z23, Z23, Z23
+	VPXORQ           Z24, Z24, Z24
+	VPXORQ           Z25, Z25, Z25
+	VPXORQ           Z26, Z26, Z26
+	VPXORQ           Z27, Z27, Z27
+	VPXORQ           Z28, Z28, Z28
+	VPXORQ           Z29, Z29, Z29
+	VPXORQ           Z30, Z30, Z30
+	VPXORQ           Z31, Z31, Z31
+	VZEROUPPER
+	RET
+
+DATA left0_x8<>+0(SB)/8, $0x0000000000000000
+DATA left0_x8<>+8(SB)/8, $0x0000000000000001
+DATA left0_x8<>+16(SB)/8, $0x0000000000000000
+DATA left0_x8<>+24(SB)/8, $0x0000000000000001
+DATA left0_x8<>+32(SB)/8, $0x0000000000000004
+DATA left0_x8<>+40(SB)/8, $0x0000000000000005
+DATA left0_x8<>+48(SB)/8, $0x0000000000000004
+DATA left0_x8<>+56(SB)/8, $0x0000000000000005
+GLOBL left0_x8<>(SB), RODATA|NOPTR, $64
+
+DATA left1_x8<>+0(SB)/8, $0x0000000000000002
+DATA left1_x8<>+8(SB)/8, $0x0000000000000003
+DATA left1_x8<>+16(SB)/8, $0x0000000000000000
+DATA left1_x8<>+24(SB)/8, $0x0000000000000001
+DATA left1_x8<>+32(SB)/8, $0x0000000000000006
+DATA left1_x8<>+40(SB)/8, $0x0000000000000007
+DATA left1_x8<>+48(SB)/8, $0x0000000000000004
+DATA left1_x8<>+56(SB)/8, $0x0000000000000005
+GLOBL left1_x8<>(SB), RODATA|NOPTR, $64
+
+DATA right0_x8<>+0(SB)/8, $0x0000000000000000
+DATA right0_x8<>+8(SB)/8, $0x0000000000000001
+DATA right0_x8<>+16(SB)/8, $0x0000000000000003
+DATA right0_x8<>+24(SB)/8, $0x0000000000000002
+DATA right0_x8<>+32(SB)/8, $0x0000000000000004
+DATA right0_x8<>+40(SB)/8, $0x0000000000000005
+DATA right0_x8<>+48(SB)/8, $0x0000000000000007
+DATA right0_x8<>+56(SB)/8, $0x0000000000000006
+GLOBL right0_x8<>(SB), RODATA|NOPTR, $64
+
+DATA right1_x8<>+0(SB)/8, $0x0000000000000002
+DATA right1_x8<>+8(SB)/8, $0x0000000000000003
+DATA right1_x8<>+16(SB)/8, $0x0000000000000003
+DATA right1_x8<>+24(SB)/8, $0x0000000000000002
+DATA right1_x8<>+32(SB)/8, $0x0000000000000006
+DATA right1_x8<>+40(SB)/8, $0x0000000000000007
+DATA right1_x8<>+48(SB)/8, $0x0000000000000007
+DATA right1_x8<>+56(SB)/8, $0x0000000000000006
+GLOBL right1_x8<>(SB), RODATA|NOPTR, $64
+
+DATA bias0_0_0_2_x8<>+0(SB)/8, $0x1fffffffffffb400
+DATA bias0_0_0_2_x8<>+8(SB)/8, $0x0000000000000000
+DATA bias0_0_0_2_x8<>+16(SB)/8, $0x1fffffffffffb400
+DATA bias0_0_0_2_x8<>+24(SB)/8, $0x0000000000000000
+DATA bias0_0_0_2_x8<>+32(SB)/8, $0x1fffffffffffb400
+DATA bias0_0_0_2_x8<>+40(SB)/8, $0x0000000000000000
+DATA bias0_0_0_2_x8<>+48(SB)/8, $0x1fffffffffffb400
+DATA bias0_0_0_2_x8<>+56(SB)/8, $0x0000000000000000
+GLOBL bias0_0_0_2_x8<>(SB), RODATA|NOPTR, $64
+
+DATA bias1_0_0_2_x8<>+0(SB)/8, $0x1ffffffffffffc00
+DATA bias1_0_0_2_x8<>+8(SB)/8, $0x0000000000000000
+DATA bias1_0_0_2_x8<>+16(SB)/8, $0x1ffffffffffffc00
+DATA bias1_0_0_2_x8<>+24(SB)/8, $0x0000000000000000
+DATA bias1_0_0_2_x8<>+32(SB)/8, $0x1ffffffffffffc00
+DATA bias1_0_0_2_x8<>+40(SB)/8, $0x0000000000000000
+DATA bias1_0_0_2_x8<>+48(SB)/8, $0x1ffffffffffffc00
+DATA bias1_0_0_2_x8<>+56(SB)/8, $0x0000000000000000
+GLOBL bias1_0_0_2_x8<>(SB), RODATA|NOPTR, $64
+
 // func lanes4(memory *uint64)
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512IFMA, AVX512VL
 TEXT ·lanes4(SB), NOSPLIT, $0-8
-	MOVQ memory+0(FP), AX
-	MOVQ $0x000000fe, CX
+	MOVQ  memory+0(FP), AX
+	MOVQ  $0x0000000a, CX
+	KMOVW CX, K2
+	MOVQ  $0x00000005, CX
+	KMOVW CX, K3
+	MOVQ  $0x00000004, CX
+	KMOVW CX, K4
+	MOVQ  $0x00000002, CX
+	KMOVW CX, K5
+	MOVQ  $0x00000001, CX
+	KMOVW CX, K6
+	MOVQ  $0x000000fe, CX
 
 step:
 	MOVQ             CX, BX
@@ -990,23 +2289,14 @@ step:
 	VZEROUPPER
 	RET
 
-DATA c19<>+0(SB)/8, $0x0000000000000013
-GLOBL c19<>(SB), RODATA|NOPTR, $8
-
 DATA bias1_1<>+0(SB)/8, $0x0ffffffffffffe00
 GLOBL bias1_1<>(SB), RODATA|NOPTR, $8
 
 DATA bias0_0<>+0(SB)/8, $0x1fffffffffffb400
 GLOBL bias0_0<>(SB), RODATA|NOPTR, $8
 
-DATA low51<>+0(SB)/8, $0x0007ffffffffffff
-GLOBL low51<>(SB), RODATA|NOPTR, $8
-
 DATA bias1_2<>+0(SB)/8, $0x07ffffffffffff00
 GLOBL bias1_2<>(SB), RODATA|NOPTR, $8
-
-DATA c121665<>+0(SB)/8, $0x000000000001db41
-GLOBL c121665<>(SB), RODATA|NOPTR, $8
 
 DATA c38<>+0(SB)/8, $0x0000000000000026
 GLOBL c38<>(SB), RODATA|NOPTR, $8
@@ -1014,8 +2304,18 @@ GLOBL c38<>(SB), RODATA|NOPTR, $8
 // func lanes8(memory *uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·lanes8(SB), NOSPLIT, $0-8
-	MOVQ memory+0(FP), AX
-	MOVQ $0x000000fe, CX
+	MOVQ  memory+0(FP), AX
+	MOVQ  $0x000000aa, CX
+	KMOVW CX, K2
+	MOVQ  $0x00000055, CX
+	KMOVW CX, K3
+	MOVQ  $0x00000044, CX
+	KMOVW CX, K4
+	MOVQ  $0x00000022, CX
+	KMOVW CX, K5
+	MOVQ  $0x00000011, CX
+	KMOVW CX, K6
+	MOVQ  $0x000000fe, CX
 
 step:
 	MOVQ             CX, BX

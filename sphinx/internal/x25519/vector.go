@@ -12,6 +12,7 @@ import (
 type kernel struct {
 	name           string
 	width, packets int
+	quad           bool // a packet's four coordinates are neighbours in a vector, not vectors apart
 	run            func(*uint64)
 }
 
@@ -67,39 +68,52 @@ func (m *memory) multiply(kernels []kernel, all []Multiplication) {
 	m.wipe(len(all))
 }
 
-// element returns the place of limb 0 of a packet's coordinate, A, B, C, D or x₁ in this order, and how far it is to
-// the next limb.
-func (k *kernel) element(packet, coordinate int) (at, step int) {
-	return coordinate*limbs*k.width + packet, k.width
+// The rows of a kernel's memory.
+const (
+	rowCoordinates = 0                        // A, B, C and D, five rows each; or side by side in five rows
+	rowPoint       = rowCoordinates + 4*limbs // x₁
+	rowBits        = rowPoint + limbs         // 4: where a bit of the scalar differs from the one above it
+)
+
+// coordinate returns the place of limb 0 of A, B, C or D of a packet; the next limb is a row on.
+func (k *kernel) coordinate(packet, which int) int {
+	if k.quad {
+		return 4*packet + which
+	}
+	return which*limbs*k.width + packet
 }
 
-// scalars is the place of the lowest word of a packet's bits.
-func (k *kernel) scalars(packet int) (at, step int) { return k.element(packet, 5) }
+// put sets the limbs from a place on, a row apart.
+func (m *memory) put(k *kernel, at int, limbs [limbs]uint64) {
+	for i, limb := range limbs {
+		m.vectors[at+i*k.width] = limb
+	}
+}
 
 // ladder sets x and z to the coordinates of each product.
 func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Element) {
 	for packet := range k.packets {
 		job := &group[min(packet, len(group)-1)] // idle elements do the same again
 		u := unpack(job.Point)
-		for coordinate, v := range [5][limbs]uint64{
-			{1},
-			{1},
-			{u[0] + 1, u[1], u[2], u[3], u[4]},
-			{u[0] + low51 - 19, u[1] + low51, u[2] + low51, u[3] + low51, u[4] + low51}, // u − 1 + p
-			u,
-		} {
-			at, step := k.element(packet, coordinate)
-			for i := range v {
-				m.vectors[at+i*step] = v[i]
-			}
+		m.put(k, k.coordinate(packet, 0), [limbs]uint64{1})                                                                         // X₂ + Z₂, where Z₂ = 0
+		m.put(k, k.coordinate(packet, 1), [limbs]uint64{1})                                                                         // X₂ − Z₂
+		m.put(k, k.coordinate(packet, 2), [limbs]uint64{u[0] + 1, u[1], u[2], u[3], u[4]})                                          // X₃ + Z₃, where Z₃ = 1
+		m.put(k, k.coordinate(packet, 3), [limbs]uint64{u[0] + low51 - 19, u[1] + low51, u[2] + low51, u[3] + low51, u[4] + low51}) // X₃ − Z₃ + p
+		at, copies := rowPoint*k.width+packet, 1
+		if k.quad {
+			at, copies = rowPoint*k.width+4*packet, 4
+			m.vectors[at], m.vectors[at+2] = 1, 1 // X₂ and X₃ are multiplied with 1 where Z₃ is with x₁
+			at += 3
 		}
+		m.put(k, at, u)
 		scalar := *job.Scalar
 		Clamp(&scalar)
-		at, step := k.scalars(packet)
 		var above uint64
 		for i := 3; i >= 0; i-- {
 			word := binary.LittleEndian.Uint64(scalar[8*i:])
-			m.vectors[at+i*step] = word ^ (word>>1 | above<<63)
+			for j := range copies {
+				m.vectors[(rowBits+i)*k.width+packet*copies+j] = word ^ (word>>1 | above<<63)
+			}
 			above = word
 		}
 		clear(scalar[:])
@@ -128,10 +142,10 @@ func unpack(u *Key) [limbs]uint64 {
 
 // take sets e to a coordinate of a packet, whose limbs have at most 52 bits.
 func (m *memory) take(k *kernel, packet, coordinate int, e *field.Element) {
-	at, step := k.element(packet, coordinate)
+	at := k.coordinate(packet, coordinate)
 	var l [limbs]uint64
 	for i := range l {
-		l[i] = m.vectors[at+i*step]
+		l[i] = m.vectors[at+i*k.width]
 	}
 	for range 2 { // the second time only l₀ can have a bit above 51, and gives it to l₁ without a carry
 		for i := range limbs - 1 {

@@ -13,7 +13,9 @@ var kernels = func() []kernel {
 		return nil
 	}
 	return []kernel{
-		{"lanes4", 4, 4, lanes4},
-		{"lanes8", 8, 8, lanes8},
+		{"quad1", 4, 1, true, quad1},
+		{"quad2", 8, 2, true, quad2},
+		{"lanes4", 4, 4, false, lanes4},
+		{"lanes8", 8, 8, false, lanes8},
 	}
 }()

@@ -20,7 +20,7 @@ type assembly struct {
 // subtractAt.
 var (
 	bit    = reg.K1
-	chosen = []reg.OpmaskPhysical{reg.K2, reg.K3, reg.K4, reg.K5}
+	chosen = []reg.OpmaskPhysical{reg.K2, reg.K3, reg.K4, reg.K5, reg.K6}
 )
 
 func (a *assembly) vector(r int) Op {
@@ -47,7 +47,11 @@ func (a *assembly) constantRow(v *value) (at Mem, one bool) {
 			count = 1
 		}
 		for i := range count {
-			DATA(8*i, U64(v.numbers[i%len(v.numbers)]))
+			number := v.numbers[i%len(v.numbers)]
+			if v.order {
+				number += uint64(i &^ 3)
+			}
+			DATA(8*i, U64(number))
 		}
 		globals[name] = at
 	}
@@ -71,9 +75,9 @@ func (a *assembly) load(into int, from operand) {
 	}
 }
 
-func (a *assembly) store(from, at int)    { VMOVDQU64(a.vector(from), a.row(at)) }
-func (a *assembly) copy(into, from int)   { VMOVDQA64(a.vector(from), a.vector(into)) }
-func (a *assembly) mask(e []bool) Op      { return chosen[a.masks(e)] }
+func (a *assembly) store(from, at int)  { VMOVDQU64(a.vector(from), a.row(at)) }
+func (a *assembly) copy(into, from int) { VMOVDQA64(a.vector(from), a.vector(into)) }
+func (a *assembly) mask(e []bool) Op    { return chosen[a.masks(e)] }
 func (a *assembly) masks(elements []bool) int {
 	for i, pattern := range patterns {
 		same := true
@@ -93,6 +97,7 @@ var patterns = [][]bool{
 	{true, false, true, false},
 	{false, false, true, false},
 	{false, true, false, false},
+	{true, false, false, false},
 }
 
 func (a *assembly) instruction(v *value, into int, arguments []operand) {
@@ -144,6 +149,10 @@ func (a *assembly) instruction(v *value, into int, arguments []operand) {
 		VPADDQ(last, dst, a.mask(v.elements), dst)
 	case subtractAt:
 		VPSUBQ(last, dst, a.mask(v.elements), dst)
+	case replaceAt:
+		pick(VPBLENDMQ, VPBLENDMQ_BCST)(last, at(0), a.mask(v.elements), dst)
+	case arrange:
+		VPERMQ(last, at(0), dst)
 	case duplicateEven:
 		VPUNPCKLQDQ(last, last, dst)
 	case duplicateOdd:

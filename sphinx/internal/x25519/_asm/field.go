@@ -154,6 +154,45 @@ func (p *program) multiply(f, g element, s start) (r element) {
 	return r
 }
 
+// multiplySoon is multiply with more instructions that wait less for each other: low and high halves apart, and no sum of
+// more than three.
+func (p *program) multiplySoon(f, g element, s start) (r element) {
+	sumOf := func(k int, o operation) *value {
+		if o == high {
+			k--
+		}
+		var chains []*value
+		n := 0
+		for i := range f {
+			if j := k - i; 0 <= j && j < limbs {
+				if n%3 == 0 {
+					chains = append(chains, p.zero())
+				}
+				last := &chains[len(chains)-1]
+				*last = p.do(o, *last, f[i], g[j])
+				n++
+			}
+		}
+		return p.sum(chains...)
+	}
+	column := func(k int) *value {
+		v := sumOf(k, high)
+		if v != nil {
+			v = p.do(add, v, v)
+		}
+		return p.sum(v, sumOf(k, low))
+	}
+	for k := range r {
+		v := column(k + limbs)
+		three := p.do(add, p.do(add, v, v), v)
+		r[k] = p.do(add, p.shift(shiftLeft, v, 4), three)
+	}
+	for k := range r {
+		r[k] = p.do(add, p.sum(column(k), p.row(s, k, 0)), r[k])
+	}
+	return r
+}
+
 // square returns the loose square of a tight f, plus minuend·p where s says so: fifteen products in place of 25, whose
 // cross terms count twice.
 func (p *program) square(f element, s start) (r element) {

@@ -1,3 +1,23 @@
+// Command _asm writes the vector kernels of package x25519: Montgomery ladders (RFC 7748, §5) for AVX-512 IFMA, whose
+// multiply-add instructions take the low or the high 52 bits of eight products of 52 bits at once.
+//
+//	field.go      field elements of five limbs in radix 2⁵¹
+//	lanes.go      a ladder's step with a packet in each element of a vector: throughput
+//	quad.go       a step with a packet in four elements: latency
+//	program.go    the straight-line code that these write
+//	ranges.go     the proof that no number in it overflows (go test)
+//	allocate.go   registers for its values
+//	emit.go       instructions for its operations
+//
+// # Constant time
+//
+// A kernel's branch is the loop over the 255 bits of a scalar, and its addresses are constants but for the row of bits
+// of the position in that loop. Neither depends on what is in the vectors. Secrets are in vector and mask registers alone,
+// and in the caller's memory: they choose by VPBLENDMQ with a mask, or by VPERMQ with an index, of which both do the same
+// work for every mask and index. No other operation than those of program.go is emitted, and processors take the same
+// time for each whatever its operands (Intel's list of instructions with data-independent timing has all but
+// VPERMQ with an index, for which nobody has measured anything else: its time shows in no published table as depending
+// on the index; the test of timing has a look at it).
 package main
 
 import (
@@ -10,7 +30,7 @@ import (
 )
 
 const (
-	bits = 255 // steps of a ladder: a clamped scalar has bits 254 to 0
+	steps = 255 // steps of a ladder: a clamped scalar has bits 254 to 0
 
 	// rows is what a caller reserves for a ladder's memory.
 	rows = 64
@@ -29,6 +49,8 @@ var (
 
 func main() {
 	ConstraintExpr("amd64,!purego")
+	ladder("quad1", 4, quad())
+	ladder("quad2", 8, quad())
 	ladder("lanes4", 4, lanes())
 	ladder("lanes8", 8, lanes())
 	Generate()
@@ -49,8 +71,18 @@ func ladder(name string, width int, step *program) {
 }
 
 func step255(a *assembly, step *program) {
+	for i, pattern := range patterns {
+		mask := uint64(0)
+		for j := range a.width {
+			if pattern[j%4] {
+				mask |= 1 << j
+			}
+		}
+		MOVQ(U32(mask), reg.RCX)
+		KMOVW(reg.ECX, chosen[i])
+	}
 	position, one, at := reg.RCX, reg.RDX, reg.RBX
-	MOVQ(U32(bits-1), position)
+	MOVQ(U32(steps-1), position)
 	Label("step")
 	// The row of the step's bits is the position's multiple of 64, and the bit in it the rest.
 	MOVQ(position, at)

@@ -7,34 +7,36 @@ import "fmt"
 type operation uint8
 
 const (
-	load       operation = iota // a row of memory
-	constant                    // a row of numbers that are known when the program is written
-	add                         // a + b
-	subtract                    // a − b, which must not be negative
-	low                         // a + the lowest 52 bits of b·c; b and c have 52 bits
-	high                        // a + the highest 52 bits of b·c
-	shiftLeft                   // a · 2ⁿ
-	shiftRight                  // a / 2ⁿ
-	and                         // a & b
-	multiply                    // a · b, which has 64 bits
-	choose                      // b where the step's bit is set, a where it is not
-	addAt                       // a + b in some elements, a in the others
-	subtractAt                  // a − b in some elements, a in the others
-	duplicateEven               // a₀ a₀ a₂ a₂ for each four elements
-	duplicateOdd                // a₁ a₁ a₃ a₃
-	arrange                     // one of two permutations of each four elements, by the step's bit
+	load          operation = iota // a row of memory
+	constant                       // a row of numbers that are known when the program is written
+	add                            // a + b
+	subtract                       // a − b, which must not be negative
+	low                            // a + the lowest 52 bits of b·c; b and c have 52 bits
+	high                           // a + the highest 52 bits of b·c
+	shiftLeft                      // a · 2ⁿ
+	shiftRight                     // a / 2ⁿ
+	and                            // a & b
+	multiply                       // a · b, which has 64 bits
+	choose                         // b where the step's bit is set, a where it is not
+	addAt                          // a + b in some elements, a in the others
+	subtractAt                     // a − b in some elements, a in the others
+	replaceAt                      // b in some elements, a in the others
+	duplicateEven                  // a₀ a₀ a₂ a₂ for each four elements
+	duplicateOdd                   // a₁ a₁ a₃ a₃
+	arrange                        // b, in each four elements in the order that a says
 )
 
 // value is the result of an operation: a vector of 64-bit elements.
 type value struct {
 	operation operation
 	arguments []*value
-	count     int         // of a shift
-	at        int         // row of a load
-	numbers   []uint64    // of a constant: one for all elements, or four for each four of them
-	elements  []bool      // of addAt and subtractAt: the chosen ones among each four
-	orders    [2][]uint64 // of arrange: without and with the bit
-	name      string      // of a constant in the assembly
+	count     int       // of a shift
+	at        int       // row of a load
+	numbers   []uint64  // of a constant: one for all elements, or four for each four of them
+	elements  []bool    // of addAt, subtractAt and replaceAt: the chosen ones among each four
+	orders    [2]*value // of arrange: what a can be
+	order     bool      // of a constant: it is the first argument of arrange
+	name      string    // of a constant in the assembly
 }
 
 // store is a value that becomes a row of memory.
@@ -92,8 +94,17 @@ func (p *program) at(o operation, elements []bool, a, b *value) *value {
 	return v
 }
 
-func (p *program) arrange(v *value, without, with []uint64) *value {
-	v = p.do(arrange, v)
-	v.orders = [2][]uint64{without, with}
+// order returns the index for arrange: without, or with where the step's bit is set.
+func (p *program) order(name string, without, with []uint64) *value {
+	o := [2]*value{p.constant(name+"0", without...), p.constant(name+"1", with...)}
+	o[0].order, o[1].order = true, true
+	v := p.do(choose, o[0], o[1])
+	v.orders = o
 	return v
+}
+
+func (p *program) arrange(order, v *value) *value {
+	r := p.do(arrange, order, v)
+	r.orders = order.orders
+	return r
 }
