@@ -47,7 +47,7 @@ func TestUnwrapDoesNotAllocate(t *testing.T) {
 }
 
 // maxWrapAllocations is for the sender's working memory: a few, whatever the path.
-const maxWrapAllocations = 20
+const maxWrapAllocations = 30
 
 func TestWrapAllocatesLittle(t *testing.T) {
 	random := randomness("Wrap's allocations")

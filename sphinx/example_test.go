@@ -77,3 +77,66 @@ func ExampleParams_NewSURB() {
 	}
 	// Output: alice, 42: hello yourself
 }
+
+func ExampleWrapper() {
+	path, hops := network()
+	w, err := sphinx.NewWrapper(params) // one for each goroutine that sends
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// Alice sends Bob two messages and two SURBs, all along paths of their own.
+	surbs, keys, err := w.NewSURBs(nil, []sphinx.ReturnAddress{
+		{Path: path, ClientID: []byte("alice"), MessageID: sphinx.MessageID{0}},
+		{Path: path[1:], ClientID: []byte("alice"), MessageID: sphinx.MessageID{1}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var letters []sphinx.Letter
+	for i, surb := range surbs {
+		message, err := surb.AppendBinary(nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		letters = append(letters, sphinx.Letter{Path: path[:i+2], Destination: []byte("bob"), Message: message})
+	}
+	packets, err := w.WrapBatch(nil, nil, letters)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// Each comes to Bob, who replies.
+	for i := range letters {
+		packet := packets[i*params.PacketSize():][:params.PacketSize()]
+		next := letters[i].Path[0].Address
+		for {
+			layer, err := hops[next].Unwrap(packet)
+			if err != nil {
+				log.Fatal(err)
+			}
+			if layer.Route == sphinx.Relay {
+				next = layer.Next
+				continue
+			}
+			if layer.Route == sphinx.Reply {
+				message, err := w.Open(keys[layer.MessageID[0]], layer.Payload)
+				if err != nil {
+					log.Fatal(err)
+				}
+				fmt.Printf("%s, %d: %s\n", layer.Client, layer.MessageID[0], message)
+				break
+			}
+			surb, err := params.ParseSURB(layer.Message)
+			if err != nil {
+				log.Fatal(err)
+			}
+			if next, packet, err = surb.Use(nil, []byte("thank you")); err != nil {
+				log.Fatal(err)
+			}
+		}
+	}
+	// Output:
+	// alice, 0: thank you
+	// alice, 1: thank you
+}

@@ -5,124 +5,250 @@ import (
 	"fmt"
 	"io"
 
+	"sphinxmix.example/lioness"
 	"sphinxmix.example/lioness/symmetric"
 	"sphinxmix.example/sphinx/internal/schedule"
-	"sphinxmix.example/sphinx/internal/wire"
 	"sphinxmix.example/sphinx/internal/x25519"
 )
 
-// builder is a sender's working memory: the keys of every hop of one path. Wipe it after use.
-type builder struct {
-	params   Params
-	schedule *schedule.Schedule
-	keys     []schedule.Keys
-	seeds    []schedule.Seed
+// groupSize is how many packets are made together. Two points of each fill the lanes of X25519 four times over at every
+// hop, so that more would hardly be faster; and the memory stays that of 16 packets however many there are.
+const groupSize = 16
+
+// draft is one packet in the making: its header, and the payload where it has one yet.
+type draft struct {
+	path   []Hop
+	header []byte          // what outline left there, then α ‖ β ‖ γ
+	delta  []byte          // the payload, to be encrypted; nil in a SURB
+	seeds  []schedule.Seed // set to the seeds of the hops' payload keys; nil where nobody wants them
+
+	product         x25519.Product // x·b₀·…·bᵢ₋₁, with i the hop that agree is at
+	scalar          x25519.Key     // the product, as a scalar
+	blinded, agreed x25519.Key     // αᵢ, sᵢ
+	keys            []schedule.Keys
+	streams         []byte // streamSize bytes a hop
 }
 
-// newBuilder checks what every packet depends on.
-func (p Params) newBuilder(path []Hop) (*builder, error) {
-	if err := p.Validate(); err != nil {
-		return nil, err
+// composer makes drafts into packets, all of a group at once, one hop after the other. Between calls it holds nothing.
+type composer struct {
+	params     Params
+	schedule   *schedule.Schedule
+	multiplier *x25519.Multiplier
+	cipher     *lioness.Batch
+
+	drafts [groupSize]draft
+	count  int // of drafts
+	lists
+}
+
+// lists are what the calls that take many at once are given.
+type lists struct {
+	points      [2 * groupSize]x25519.Multiplication
+	derivations [groupSize]schedule.Derivation
+	macs        [groupSize]schedule.Authentication
+	streams     [2 * groupSize]symmetric.Stream
+	keys        [groupSize]*[lioness.KeySize]byte
+	blocks      [groupSize][]byte
+}
+
+func newComposer(p Params, schedule *schedule.Schedule) *composer {
+	return &composer{params: p, schedule: schedule, multiplier: x25519.NewMultiplier(), cipher: lioness.NewBatch()}
+}
+
+// outline draws what is random in a header for a path of some hops (§3.2): x, which it leaves where α will be, and the
+// padding behind what the last hop is to read, which is at the start of β. An exit reads what would be a client id of no
+// bytes (wire.ExitPrefix); the client id fits.
+func (p Params) outline(header []byte, random io.Reader, hops int, client []byte, id MessageID) error {
+	if err := draw(random, p.alpha(header)); err != nil {
+		return err
 	}
-	if len(path) < 1 || len(path) > p.MaxHops {
-		return nil, fmt.Errorf("%w: it has %d hops, must have 1 to %d", ErrPath, len(path), p.MaxHops)
+	last := p.lastBeta(header, hops)
+	last[0] = byte(len(client))
+	n := 1 + copy(last[1:], client)
+	n += copy(last[n:], id[:])
+	return draw(random, last[n:])
+}
+
+// lastBeta is the start of β up to where, at the last of some hops, the filler φ follows.
+func (p Params) lastBeta(header []byte, hops int) []byte {
+	return p.beta(header)[:p.betaSize()-(hops-1)*hopSize]
+}
+
+// add adds a draft to the group, which has room for it.
+func (c *composer) add(d draft) {
+	at := &c.drafts[c.count]
+	c.count++
+	hops, size := len(d.path), len(d.path)*c.params.streamSize()
+	if cap(at.keys) < hops {
+		at.keys, at.streams = make([]schedule.Keys, hops), make([]byte, size)
 	}
-	for i := range path {
-		if path[i].Address[0] != wire.RelayPrefix {
-			return nil, fmt.Errorf("%w: the address of hop %d starts with %#02x, must start with 0xff", ErrPath, i, path[i].Address[0])
+	d.keys, d.streams = at.keys[:hops], at.streams[:size]
+	*at = d
+}
+
+// compose makes packets of the drafts and forgets these. On an error, which wraps ErrKey, it returns which of them it is
+// about, and they are worth nothing.
+func (c *composer) compose() (failed int, err error) {
+	defer c.forget()
+	if failed, err = c.agree(); err != nil {
+		return failed, err
+	}
+	c.expand()
+	c.seal()
+	c.encrypt()
+	return 0, nil
+}
+
+// forget erases what the last group left.
+func (c *composer) forget() {
+	for i := range c.group() {
+		d := &c.drafts[i]
+		clear(d.keys)
+		clear(d.streams)
+		*d = draft{keys: d.keys, streams: d.streams}
+	}
+	c.count = 0
+	c.lists = lists{}
+	c.schedule.Wipe()
+}
+
+func (c *composer) group() []draft { return c.drafts[:c.count] }
+
+// hops is the length of the group's longest path.
+func (c *composer) hops() (hops int) {
+	for i := range c.group() {
+		hops = max(hops, len(c.drafts[i].path))
+	}
+	return hops
+}
+
+// Stage 1: α, and the keys of every hop i from αᵢ, yᵢ and sᵢ = (x·b₀·…·bᵢ₋₁)·yᵢ: two points a hop, one of them a multiple
+// of the base.
+func (c *composer) agree() (failed int, err error) {
+	for i := range c.group() {
+		d := &c.drafts[i]
+		d.scalar = x25519.Key(c.params.alpha(d.header))
+		x25519.Clamp(&d.scalar)
+		d.product.Set(&d.scalar)
+	}
+	for hop := range c.hops() {
+		points := c.points[:0]
+		for i := range c.group() {
+			if d := &c.drafts[i]; hop < len(d.path) {
+				y := (*x25519.Key)(&d.path[hop].Key)
+				points = append(points,
+					x25519.Multiplication{Result: &d.blinded, Scalar: &d.scalar, Point: &x25519.Base},
+					x25519.Multiplication{Result: &d.agreed, Scalar: &d.scalar, Point: y})
+			}
+		}
+		c.multiplier.Multiply(points)
+
+		derivations := c.derivations[:0]
+		for i := range c.group() {
+			d := &c.drafts[i]
+			if hop >= len(d.path) {
+				continue
+			}
+			s := &points[2*len(derivations)+1]
+			if !s.OK {
+				return i, fmt.Errorf("%w: the public key of hop %d is of low order", ErrKey, hop)
+			}
+			derivation := schedule.Derivation{Keys: &d.keys[hop], Alpha: &d.blinded, Y: s.Point, S: &d.agreed}
+			if d.seeds != nil {
+				derivation.Seed = &d.seeds[hop]
+			}
+			derivations = append(derivations, derivation)
+		}
+		c.schedule.DeriveAll(derivations)
+
+		for i := range c.group() {
+			d := &c.drafts[i]
+			if hop == 0 {
+				copy(c.params.alpha(d.header), d.blinded[:])
+			}
+			if hop+1 < len(d.path) {
+				d.product.Multiply(d.keys[hop].Blinding())
+				d.product.Scalar(&d.scalar)
+			}
 		}
 	}
-	return &builder{
-		params:   p,
-		schedule: schedule.New(p.insecure()),
-		keys:     make([]schedule.Keys, len(path)),
-		seeds:    make([]schedule.Seed, len(path)),
-	}, nil
+	return 0, nil
 }
 
-func (b *builder) wipe() {
-	b.schedule.Wipe()
-	clear(b.keys)
-	clear(b.seeds)
+// Stage 2: the header streams. Every hop XORs the same number of bytes, so all of them are made once and used twice: their
+// ends for the filler φ, their starts for β.
+func (c *composer) expand() {
+	streams := c.lists.streams[:0]
+	for i := range c.group() {
+		d := &c.drafts[i]
+		clear(d.streams)
+		for hop := range d.path {
+			if len(streams) == cap(streams) {
+				symmetric.XORKeyStreams(streams)
+				streams = streams[:0]
+			}
+			stream := c.stream(d, hop)
+			streams = append(streams, symmetric.Stream{Dst: stream, Src: stream, Key: d.keys[hop].Stream()})
+		}
+	}
+	symmetric.XORKeyStreams(streams)
 }
 
-// header sets header to α ‖ β ‖ γ for path (§3.2) and leaves every hop's keys in b. final is what the last hop reads
-// first, without its message id; it fits. Drawn from random, in this order: x, then the padding of the last β.
-func (b *builder) header(header []byte, random io.Reader, path []Hop, final []byte, id *MessageID) error {
-	p, n := b.params, len(path)
-	var x x25519.Key
-	defer clear(x[:])
-	if err := draw(random, x[:]); err != nil {
-		return err
-	}
-	x25519.Clamp(&x)
+// stream is a hop's header stream.
+func (c *composer) stream(d *draft, hop int) []byte {
+	size := c.params.streamSize()
+	return d.streams[hop*size : (hop+1)*size]
+}
 
-	beta := p.beta(header)
-	last := beta[:p.betaSize()-(n-1)*hopSize] // the rest is the filler
-	used := copy(last, final)
-	used += copy(last[used:], id[:])
-	if err := draw(random, last[used:]); err != nil {
-		return err
+// Stage 3: β and γ, from the last hop to the first.
+func (c *composer) seal() {
+	for hop := c.hops() - 1; hop >= 0; hop-- {
+		macs := c.macs[:0]
+		for i := range c.group() {
+			d := &c.drafts[i]
+			if hop >= len(d.path) {
+				continue
+			}
+			beta, gamma := c.params.beta(d.header), c.params.gamma(d.header)
+			if hop == len(d.path)-1 {
+				c.fill(d)
+			} else {
+				copy(beta[hopSize:], beta)
+				copy(beta, d.path[hop+1].Address[:])
+				copy(beta[kappa:], gamma)
+				subtle.XORBytes(beta, beta, c.stream(d, hop))
+			}
+			macs = append(macs, schedule.Authentication{Gamma: gamma, Keys: &d.keys[hop], Beta: beta})
+		}
+		c.schedule.MACAll(macs)
 	}
-	if err := b.agree((*x25519.Key)(p.alpha(header)), &x, path); err != nil {
-		return err
-	}
+}
 
-	// Every hop XORs the same number of keystream bytes, so all of them are made once and used twice: their ends
-	// for the filler φ, their starts for β.
-	size := p.streamSize()
-	streams := make([]byte, n*size)
-	defer clear(streams)
-	stream := func(i int) []byte { return streams[i*size : (i+1)*size] }
-	for i := range n {
-		symmetric.XORKeyStream(stream(i), stream(i), b.keys[i].Stream())
-	}
-
-	subtle.XORBytes(last, last, stream(n-1))
-	filler := beta[len(last):]
+// fill encrypts what the last hop is to read and sets the rest of its β to the filler φ: what the zeros that the hops
+// before it append have become by then.
+func (c *composer) fill(d *draft) {
+	last, size := len(d.path)-1, c.params.streamSize()
+	read := c.params.lastBeta(d.header, len(d.path))
+	subtle.XORBytes(read, read, c.stream(d, last))
+	filler := c.params.beta(d.header)[len(read):]
 	clear(filler)
-	for i := range n - 1 {
-		grown := filler[:(i+1)*hopSize]
-		subtle.XORBytes(grown, grown, stream(i)[size-len(grown):])
+	for hop := range last {
+		grown := filler[:(hop+1)*hopSize]
+		subtle.XORBytes(grown, grown, c.stream(d, hop)[size-len(grown):])
 	}
-	gamma := p.gamma(header)
-	b.schedule.MAC(gamma[:0], &b.keys[n-1], beta)
-	for i := n - 2; i >= 0; i-- {
-		copy(beta[hopSize:], beta)
-		copy(beta, path[i+1].Address[:])
-		copy(beta[kappa:], gamma)
-		subtle.XORBytes(beta, beta, stream(i))
-		b.schedule.MAC(gamma[:0], &b.keys[i], beta)
-	}
-	return nil
 }
 
-// agree sets alpha to the first hop's α = x·G and derives the keys of every hop i from αᵢ, yᵢ and
-// sᵢ = (x·b₀·…·bᵢ₋₁)·yᵢ: two multiplications of a point a hop, one of them of the fixed base.
-func (b *builder) agree(alpha, x *x25519.Key, path []Hop) error {
-	var blinded, s x25519.Key // αᵢ, sᵢ
-	scalar := *x
-	var product x25519.Product
-	defer func() {
-		product.Wipe()
-		clear(scalar[:])
-		clear(s[:])
-	}()
-	product.Set(x)
-	product.Public(&blinded)
-	*alpha = blinded
-	for i := range path {
-		y := x25519.Key(path[i].Key)
-		if !x25519.Shared(&s, &scalar, &y) {
-			return fmt.Errorf("%w: the public key of hop %d is of low order", ErrKey, i)
+// Stage 4: δ, from the last hop to the first.
+func (c *composer) encrypt() {
+	for hop := c.hops() - 1; hop >= 0; hop-- {
+		keys, blocks := c.lists.keys[:0], c.blocks[:0]
+		for i := range c.group() {
+			if d := &c.drafts[i]; d.delta != nil && hop < len(d.path) {
+				keys, blocks = append(keys, d.keys[hop].Payload()), append(blocks, d.delta)
+			}
 		}
-		b.seeds[i] = b.schedule.Derive(&b.keys[i], &blinded, &y, &s)
-		if i == len(path)-1 {
-			break
+		if err := c.cipher.Encrypt(keys, blocks); err != nil {
+			panic("sphinx: unreachable: a payload is longer than the smallest block: " + err.Error())
 		}
-		product.Multiply(b.keys[i].Blinding())
-		product.Scalar(&scalar)
-		product.Public(&blinded)
 	}
-	return nil
 }

@@ -157,6 +157,9 @@ func TestArgumentErrors(t *testing.T) {
 				require.NoError(t, err)
 				_, err = NewUnwrapper(c.p, key, make(TagSet))
 				require.ErrorIs(t, err, ErrParams)
+				w, err := NewWrapper(c.p)
+				require.ErrorIs(t, err, ErrParams)
+				require.Nil(t, w)
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 
 	circl "github.com/cloudflare/circl/dh/x25519"
 
+	"sphinxmix.example/sphinx/internal/schedule"
 	"sphinxmix.example/sphinx/internal/x25519"
 )
 
@@ -27,15 +28,18 @@ func fold(y PublicKey, scalars []x25519.Key) x25519.Key {
 // gives the same fold where the path is short.
 func requireChain(t *testing.T, p Params, x x25519.Key, path []Hop) {
 	t.Helper()
-	b, err := p.newBuilder(path)
+	c := newComposer(p, schedule.New(p.insecure()))
+	header := make([]byte, p.HeaderSize())
+	copy(p.alpha(header), x[:])
+	c.add(draft{path: path, header: header})
+	_, err := c.agree()
 	require.NoError(t, err)
+	hops := c.drafts[0].keys
 	x25519.Clamp(&x)
-	var first x25519.Key
-	require.NoError(t, b.agree(&first, &x, path))
 
 	var alpha x25519.Key
 	x25519.Public(&alpha, &x)
-	require.Equal(t, alpha, first)
+	require.Equal(t, alpha[:], p.alpha(header))
 	scalars := []x25519.Key{x}
 	for i, hop := range path {
 		s := fold(hop.Key, scalars)
@@ -47,11 +51,11 @@ func requireChain(t *testing.T, p Params, x x25519.Key, path []Hop) {
 			require.Equal(t, other, s[:])
 		}
 		want := specDerive(p, alpha[:], hop.Key[:], s[:])
-		require.Equal(t, want.tag, b.keys[i].Tag()[:], "hop %d of %d", i, len(path))
-		require.Equal(t, want.blinding, b.keys[i].Blinding()[:])
-		require.Equal(t, want.payload, b.keys[i].Payload()[:])
-		scalars = append(scalars, *b.keys[i].Blinding())
-		x25519.Shared(&alpha, b.keys[i].Blinding(), &alpha)
+		require.Equal(t, want.tag, hops[i].Tag()[:], "hop %d of %d", i, len(path))
+		require.Equal(t, want.blinding, hops[i].Blinding()[:])
+		require.Equal(t, want.payload, hops[i].Payload()[:])
+		scalars = append(scalars, *hops[i].Blinding())
+		x25519.Shared(&alpha, hops[i].Blinding(), &alpha)
 	}
 }
 
@@ -114,17 +118,4 @@ func TestSenderRefusesLowOrderKey(t *testing.T) {
 			require.Nil(t, key)
 		}
 	}
-}
-
-// TestBuilderForgets: its wipe leaves no key of any hop.
-func TestBuilderForgets(t *testing.T) {
-	p := Params{MaxHops: 4, PayloadSize: 64}
-	random := randomness("builder")
-	b, err := p.newBuilder(pathOf(newNodes(t, random, 3)))
-	require.NoError(t, err)
-	unused := memory(b)
-	require.NoError(t, b.header(make([]byte, p.HeaderSize()), random, pathOf(newNodes(t, random, 3)), []byte{0}, new(MessageID)))
-	require.NotEqual(t, unused, memory(b))
-	b.wipe()
-	require.Equal(t, unused, memory(b))
 }

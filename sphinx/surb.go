@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"sphinxmix.example/lioness"
 	"sphinxmix.example/sphinx/internal/schedule"
 	"sphinxmix.example/sphinx/internal/wire"
 )
@@ -40,31 +39,93 @@ type replyKey struct {
 }
 
 // NewSURB makes a SURB whose reply goes along path, and then from its last hop to the client that this hop knows as
-// clientID (1 to MaxClientID(len(path)) bytes), together with id. The ReplyKey opens that reply.
+// clientID (1 to MaxClientID(len(path)) bytes), together with id. The ReplyKey opens that reply. A Wrapper makes many, in
+// less time for each.
 //
 // From random, or crypto/rand where it is nil, it reads 32 bytes for x, the padding of the last β (§3.2), which is
 // 32(r−n)+31 bytes less the length of clientID for a path of n hops, and 32 bytes for k̃.
 //
 // Errors wrap ErrParams, ErrPath, ErrKey, ErrClientID or what random returned.
 func (p Params) NewSURB(random io.Reader, path []Hop, clientID []byte, id MessageID) (*SURB, *ReplyKey, error) {
-	b, err := p.newBuilder(path)
+	w, err := NewWrapper(p)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer b.wipe()
-	if limit := p.MaxClientID(len(path)); len(clientID) < 1 || len(clientID) > limit {
-		return nil, nil, fmt.Errorf("%w: it has %d bytes, must have 1 to %d at the end of this path", ErrClientID, len(clientID), limit)
-	}
-	s := &surb{params: p, first: path[0].Address, header: make([]byte, p.HeaderSize())}
-	final := append([]byte{byte(len(clientID))}, clientID...)
-	if err := b.header(s.header, random, path, final, &id); err != nil {
+	surbs, keys, err := w.NewSURBs(random, []ReturnAddress{{path, clientID, id}})
+	if err != nil {
 		return nil, nil, err
 	}
-	if err := draw(random, s.ktilde[:]); err != nil {
+	return surbs[0], keys[0], nil
+}
+
+// ReturnAddress is where a reply is to go, as NewSURB wants to know it.
+type ReturnAddress struct {
+	Path      []Hop
+	ClientID  []byte
+	MessageID MessageID
+}
+
+// NewSURBs makes a SURB for each of addresses, with the ReplyKey at the same index: those that as many calls of
+// Params.NewSURB in turn would make, with the same bytes of random, all of which it reads before it computes. Paths may
+// differ in length.
+//
+// It makes all or none. Errors are those of Params.NewSURB and say which address is at fault.
+func (w *Wrapper) NewSURBs(random io.Reader, addresses []ReturnAddress) ([]*SURB, []*ReplyKey, error) {
+	s := w.w.get()
+	for i := range addresses {
+		if err := s.params.checkReturn(&addresses[i]); err != nil {
+			return nil, nil, about("address", i, len(addresses), err)
+		}
+	}
+	surbs, keys := make([]*SURB, len(addresses)), make([]*ReplyKey, len(addresses))
+	for i := range addresses {
+		path := addresses[i].Path
+		surbs[i] = &SURB{hide(&surb{params: s.params, first: path[0].Address, header: make([]byte, s.params.HeaderSize())})}
+		keys[i] = &ReplyKey{hide(&replyKey{params: s.params, seeds: make([]schedule.Seed, len(path))})}
+	}
+	if err := s.newSURBs(surbs, keys, random, addresses); err != nil {
+		for i := range addresses {
+			surbs[i].s.get().spend()
+			keys[i].Wipe()
+		}
 		return nil, nil, err
 	}
-	k := &replyKey{params: p, ktilde: s.ktilde, seeds: slices.Clone(b.seeds)}
-	return &SURB{hide(s)}, &ReplyKey{hide(k)}, nil
+	return surbs, keys, nil
+}
+
+// newSURBs makes SURBs and keys of addresses that were checked.
+func (s *sender) newSURBs(surbs []*SURB, keys []*ReplyKey, random io.Reader, addresses []ReturnAddress) error {
+	for i := range addresses {
+		to, made, key := &addresses[i], surbs[i].s.get(), keys[i].k.get()
+		if err := s.params.outline(made.header, random, len(to.Path), to.ClientID, to.MessageID); err != nil {
+			return err
+		}
+		if err := draw(random, made.ktilde[:]); err != nil {
+			return err
+		}
+		key.ktilde = made.ktilde
+	}
+	c := s.composing()
+	for from := 0; from < len(addresses); from += groupSize {
+		to := min(from+groupSize, len(addresses))
+		for i := from; i < to; i++ {
+			c.add(draft{path: addresses[i].Path, header: surbs[i].s.get().header, seeds: keys[i].k.get().seeds})
+		}
+		if i, err := c.compose(); err != nil {
+			return about("address", from+i, len(addresses), err)
+		}
+	}
+	return nil
+}
+
+func (p Params) checkReturn(to *ReturnAddress) error {
+	if err := p.checkPath(to.Path); err != nil {
+		return err
+	}
+	if n, limit := len(to.ClientID), p.MaxClientID(len(to.Path)); n < 1 || n > limit {
+		return fmt.Errorf("%w: it has %d bytes, must have 1 to %d at the end of this path", ErrClientID, n, limit)
+	}
+	return nil
 }
 
 // AppendBinary appends the SURBSize bytes first hop ‖ header ‖ k̃ to dst. It returns ErrSpent for a SURB that was used.
@@ -109,8 +170,19 @@ func (s *SURB) Use(dst, message []byte) (first Address, packet []byte, err error
 	if surb == nil {
 		return Address{}, dst, ErrSpent
 	}
-	p := surb.params
-	if len(message) > p.MaxReply() {
+	return newWrapper(surb.params).Use(dst, s, message)
+}
+
+// Use is SURB.Use in the Wrapper's memory. It returns ErrParams, and the SURB stays unused, where that is of a network with
+// other parameters.
+func (w *Wrapper) Use(dst []byte, with *SURB, message []byte) (first Address, packet []byte, err error) {
+	s, surb := w.w.get(), with.s.get()
+	switch p := s.params; {
+	case surb == nil:
+		return Address{}, dst, ErrSpent
+	case surb.params != p:
+		return Address{}, dst, fmt.Errorf("%w: those of the SURB are others", ErrParams)
+	case len(message) > p.MaxReply():
 		return Address{}, dst, fmt.Errorf("%w: %d bytes, at most %d fit in a reply", ErrMessageSize, len(message), p.MaxReply())
 	}
 	surb.mu.Lock()
@@ -118,26 +190,26 @@ func (s *SURB) Use(dst, message []byte) (first Address, packet []byte, err error
 	if surb.spent {
 		return Address{}, dst, ErrSpent
 	}
-	surb.spent = true
-	block, out := p.extend(dst)
-	n := copy(block, surb.header)
-	delta := block[n:]
+	block, out := s.params.extend(dst, 1)
+	delta := block[copy(block, surb.header):]
 	clear(delta[:kappa])
 	if !wire.Pad(delta, kappa+copy(delta[kappa:], message)) {
 		panic("sphinx: unreachable: a message that fits can be padded")
 	}
-	var key [lioness.KeySize]byte
-	keys := schedule.New(p.insecure())
-	keys.ReplyKey(&key, &surb.ktilde)
-	cipher := lioness.New(&key)
+	cipher := s.replying()
+	defer s.wipeReply()
+	s.schedule.ReplyKey(&s.key, &surb.ktilde)
+	cipher.SetKey(&s.key)
 	cipher.Encrypt(delta)
-
-	cipher.Wipe()
-	keys.Wipe()
-	clear(key[:])
-	clear(surb.ktilde[:])
-	clear(surb.header)
+	surb.spend()
 	return surb.first, out, nil
+}
+
+// spend erases what the SURB sends a reply with. It is called with mu held, or before anybody else has the SURB.
+func (s *surb) spend() {
+	s.spent = true
+	clear(s.ktilde[:])
+	clear(s.header)
 }
 
 // Open decrypts in place the payload of PayloadSize bytes that came to the client and returns the message within it.
@@ -146,33 +218,40 @@ func (s *SURB) Use(dst, message []byte) (first Address, packet []byte, err error
 // spent and every later call returns ErrSpent.
 func (k *ReplyKey) Open(payload []byte) (message []byte, err error) {
 	reply := k.k.get()
-	if reply == nil || reply.spent {
+	if reply == nil {
 		return nil, ErrSpent
 	}
-	p := reply.params
-	if len(payload) != p.PayloadSize {
+	return newWrapper(reply.params).Open(k, payload)
+}
+
+// Open is ReplyKey.Open in the Wrapper's memory. It returns ErrParams, and the payload stays as it was, where the key is of
+// a network with other parameters.
+func (w *Wrapper) Open(with *ReplyKey, payload []byte) (message []byte, err error) {
+	s, reply := w.w.get(), with.k.get()
+	switch p := s.params; {
+	case reply == nil || reply.spent:
+		return nil, ErrSpent
+	case reply.params != p:
+		return nil, fmt.Errorf("%w: those of the reply key are others", ErrParams)
+	case len(payload) != p.PayloadSize:
 		return nil, ErrPacketSize
 	}
-	keys := schedule.New(p.insecure())
-	defer keys.Wipe()
-	var key [lioness.KeySize]byte
-	defer clear(key[:])
-	cipher := lioness.New(&key)
-	defer cipher.Wipe()
+	cipher := s.replying()
+	defer s.wipeReply()
 	for i := len(reply.seeds) - 1; i >= 0; i-- { // each hop decrypted
-		keys.PayloadKey(&key, &reply.seeds[i])
-		cipher.SetKey(&key)
+		s.schedule.PayloadKey(&s.key, &reply.seeds[i])
+		cipher.SetKey(&s.key)
 		cipher.Encrypt(payload)
 	}
-	keys.ReplyKey(&key, &reply.ktilde)
-	cipher.SetKey(&key)
+	s.schedule.ReplyKey(&s.key, &reply.ktilde)
+	cipher.SetKey(&s.key)
 	cipher.Decrypt(payload)
 
 	n, ok := wire.Unpad(payload)
 	if !startsWithZeros(payload) || !ok || n < kappa {
 		return nil, ErrPayload
 	}
-	k.Wipe()
+	with.Wipe()
 	return payload[kappa:n], nil
 }
 

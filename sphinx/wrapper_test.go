@@ -1,0 +1,464 @@
+package sphinx
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// batchSizes are those of the tests below: none, one, and a group with and without company.
+var batchSizes = []int{0, 1, 2, 5, 1, groupSize - 1, groupSize, groupSize + 1, 2*groupSize + 3, 3}
+
+// correspondence makes letters and return addresses of all kinds.
+type correspondence struct {
+	p      Params
+	random *rand.ChaCha8
+	choose *rand.Rand
+	nodes  []node
+}
+
+func newCorrespondence(t testing.TB, p Params, name string) *correspondence {
+	random := randomness(name)
+	return &correspondence{p, random, rand.New(random), newNodes(t, random, p.MaxHops)}
+}
+
+// path is some of the nodes, some of them maybe twice.
+func (c *correspondence) path() (path []node) {
+	for range 1 + c.choose.IntN(c.p.MaxHops) {
+		path = append(path, c.nodes[c.choose.IntN(len(c.nodes))])
+	}
+	return path
+}
+
+func (c *correspondence) letters(n int) (letters []Letter, paths [][]node) {
+	for range n {
+		path := c.path()
+		destination := randomBytes(c.random, 1+c.choose.IntN(min(127, c.p.PayloadSize-19)))
+		message := randomBytes(c.random, c.choose.IntN(c.p.MaxMessage(len(destination))+1))
+		letters, paths = append(letters, Letter{pathOf(path), destination, message}), append(paths, path)
+	}
+	return letters, paths
+}
+
+func (c *correspondence) addresses(n int) (addresses []ReturnAddress, paths [][]node) {
+	for range n {
+		path := c.path()
+		client := randomBytes(c.random, 1+c.choose.IntN(c.p.MaxClientID(len(path))))
+		id := MessageID(randomBytes(c.random, MessageIDSize))
+		addresses, paths = append(addresses, ReturnAddress{pathOf(path), client, id}), append(paths, path)
+	}
+	return addresses, paths
+}
+
+func newTestWrapper(t testing.TB, p Params) *Wrapper {
+	t.Helper()
+	w, err := NewWrapper(p)
+	require.NoError(t, err)
+	return w
+}
+
+var wrapperParams = []Params{
+	{MaxHops: 5, PayloadSize: 300},
+	{MaxHops: 1, PayloadSize: 64},
+	{MaxHops: 7, PayloadSize: 1024},
+	{MaxHops: 3, PayloadSize: 100, Schedule: InsecureReferenceSchedule},
+}
+
+// TestWrapBatchIsALoopOfWrap, byte for byte and with as many bytes of randomness, for letters that have nothing in common,
+// through one Wrapper; and the letters arrive.
+func TestWrapBatchIsALoopOfWrap(t *testing.T) {
+	for i, p := range wrapperParams {
+		c := newCorrespondence(t, p, "letters "+strconv.Itoa(i))
+		w := newTestWrapper(t, p)
+		for _, size := range batchSizes {
+			letters, paths := c.letters(size)
+			seed := strconv.Itoa(size)
+			loop, batch, one := randomness(seed), randomness(seed), randomness(seed)
+			want, alone := []byte("abc"), []byte("abc")
+			for _, l := range letters {
+				var err error
+				want, err = p.Wrap(want, loop, l.Path, l.Destination, l.Message)
+				require.NoError(t, err)
+				alone, err = w.Wrap(alone, one, l.Path, l.Destination, l.Message)
+				require.NoError(t, err)
+			}
+			got, err := w.WrapBatch([]byte("abc"), batch, letters)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(want, got), "%+v: a batch of %d", p, size)
+			require.True(t, bytes.Equal(want, alone), "%+v: %d letters, one after the other", p, size)
+			next := loop.Uint64()
+			require.Equal(t, next, batch.Uint64(), "another number of random bytes was read")
+			require.Equal(t, next, one.Uint64())
+
+			for i, l := range letters {
+				_, layer := journey(t, p, paths[i], got[3+i*p.PacketSize():][:p.PacketSize()])
+				require.Equal(t, Exit, layer.Route)
+				require.Equal(t, l.Destination, layer.Destination)
+				require.True(t, bytes.Equal(l.Message, layer.Message))
+			}
+		}
+	}
+}
+
+// TestNewSURBsIsALoopOfNewSURB, likewise; and a reply through each of them comes back and is opened by its key alone.
+func TestNewSURBsIsALoopOfNewSURB(t *testing.T) {
+	for i, p := range wrapperParams {
+		c := newCorrespondence(t, p, "addresses "+strconv.Itoa(i))
+		w := newTestWrapper(t, p)
+		for _, size := range batchSizes {
+			addresses, paths := c.addresses(size)
+			loop, batch := randomness("same"), randomness("same")
+			surbs, keys, err := w.NewSURBs(batch, addresses)
+			require.NoError(t, err)
+			require.Len(t, surbs, size)
+			require.Len(t, keys, size)
+			for i, to := range addresses {
+				surb, key, err := p.NewSURB(loop, to.Path, to.ClientID, to.MessageID)
+				require.NoError(t, err)
+				want, err := surb.AppendBinary(nil)
+				require.NoError(t, err)
+				got, err := surbs[i].AppendBinary(nil)
+				require.NoError(t, err)
+				require.Equal(t, want, got, "%+v: SURB %d of %d", p, i, size)
+				require.Equal(t, secretsOf(key), secretsOf(keys[i]))
+
+				first, packet, err := w.Use([]byte("abc"), surbs[i], []byte("hello"))
+				require.NoError(t, err)
+				require.Equal(t, to.Path[0].Address, first)
+				require.Equal(t, "abc", string(packet[:3]))
+				otherFirst, other, err := surb.Use(nil, []byte("hello"))
+				require.NoError(t, err)
+				require.Equal(t, first, otherFirst)
+				require.Equal(t, other, packet[3:])
+				_, layer := journey(t, p, paths[i], other)
+				require.Equal(t, to.ClientID, layer.Client)
+				require.Equal(t, to.MessageID, layer.MessageID)
+				if size > 1 {
+					_, err = w.Open(keys[(i+1)%size], slices.Clone(layer.Payload))
+					require.Error(t, err, "opened by another one's key")
+				}
+				message, err := key.Open(slices.Clone(layer.Payload))
+				require.NoError(t, err)
+				require.Equal(t, "hello", string(message))
+				message, err = w.Open(keys[i], layer.Payload)
+				require.NoError(t, err)
+				require.Equal(t, "hello", string(message))
+				require.Same(t, &layer.Payload[kappa], &message[0])
+				_, err = w.Open(keys[i], layer.Payload)
+				require.Equal(t, ErrSpent, err)
+			}
+			require.Equal(t, loop.Uint64(), batch.Uint64(), "another number of random bytes was read")
+		}
+	}
+}
+
+// TestBatchRandomnessMustBeRead cuts it short, and breaks it, at every byte of three letters and three SURBs.
+func TestBatchRandomnessMustBeRead(t *testing.T) {
+	p := Params{MaxHops: 3, PayloadSize: 64}
+	c := newCorrespondence(t, p, "broken batches")
+	w := newTestWrapper(t, p)
+	letters, _ := c.letters(3)
+	addresses, _ := c.addresses(3)
+	broken := errors.New("the device is on fire")
+	needs := [2]int{}
+	for i := range letters {
+		needs[0] += 32 + 32*(p.MaxHops-len(letters[i].Path)) + 31
+		needs[1] += 32 + 32*(p.MaxHops-len(addresses[i].Path)) + 31 - len(addresses[i].ClientID) + 32
+	}
+	wrap := func(random io.Reader) error {
+		dst := append(make([]byte, 0, 3+3*p.PacketSize()), "abc"...)
+		got, err := w.WrapBatch(dst, random, letters)
+		if err != nil {
+			require.Equal(t, "abc", string(got))
+			require.Equal(t, make([]byte, 3*p.PacketSize()), dst[3:cap(dst)], "a part of a packet left behind dst")
+		}
+		return err
+	}
+	newSURBs := func(random io.Reader) error {
+		surbs, keys, err := w.NewSURBs(random, addresses)
+		if err != nil {
+			require.Nil(t, surbs)
+			require.Nil(t, keys)
+		}
+		return err
+	}
+	for i, call := range []func(io.Reader) error{wrap, newSURBs} {
+		drawn := randomBytes(c.random, needs[i])
+		for have := range needs[i] {
+			require.ErrorIs(t, call(io.MultiReader(bytes.NewReader(drawn[:have]), iotest.ErrReader(broken))), broken, "after %d bytes", have)
+			err := call(iotest.OneByteReader(bytes.NewReader(drawn[:have])))
+			require.True(t, errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF), "%d of %d bytes: %v", have, needs[i], err)
+		}
+		exact := bytes.NewReader(append(slices.Clone(drawn), 1))
+		require.NoError(t, call(exact))
+		require.Equal(t, 1, exact.Len(), "bytes read beyond what is documented")
+		require.NoError(t, call(nil), "nil stands for crypto/rand")
+	}
+}
+
+// TestOneBadLetterSpoilsTheBatch: nothing is drawn for it, nothing is made, and the error says which one it is.
+func TestOneBadLetterSpoilsTheBatch(t *testing.T) {
+	p := Params{MaxHops: 3, PayloadSize: 64}
+	c := newCorrespondence(t, p, "a bad letter")
+	w := newTestWrapper(t, p)
+	bad := []struct {
+		want error
+		Letter
+	}{
+		{ErrPath, Letter{nil, []byte("bob"), nil}},
+		{ErrPath, Letter{make([]Hop, 1), []byte("bob"), nil}},
+		{ErrPath, Letter{make([]Hop, 4), []byte("bob"), nil}},
+		{ErrDestination, Letter{pathOf(c.nodes), nil, nil}},
+		{ErrDestination, Letter{pathOf(c.nodes), make([]byte, 128), nil}},
+		{ErrMessageSize, Letter{pathOf(c.nodes), []byte("bob"), make([]byte, p.MaxMessage(3)+1)}},
+		{ErrMessageSize, Letter{pathOf(c.nodes), make([]byte, 60), nil}},
+	}
+	for _, b := range bad {
+		for _, at := range []int{0, 3, 39} {
+			letters, _ := c.letters(40)
+			letters[at] = b.Letter
+			dst := append(make([]byte, 0, 3+40*p.PacketSize()), "abc"...)
+			got, err := w.WrapBatch(dst, unread{t}, letters)
+			require.ErrorIs(t, err, b.want)
+			require.ErrorContains(t, err, "letter "+strconv.Itoa(at))
+			require.Equal(t, "abc", string(got))
+			require.Equal(t, make([]byte, 40*p.PacketSize()), dst[3:cap(dst)])
+			_, err = w.WrapBatch(nil, unread{t}, []Letter{b.Letter})
+			require.ErrorIs(t, err, b.want)
+			require.NotContains(t, err.Error(), "letter 0", "there is no other")
+		}
+	}
+	for _, b := range []struct {
+		want error
+		ReturnAddress
+	}{
+		{ErrPath, ReturnAddress{ClientID: []byte("alice")}},
+		{ErrPath, ReturnAddress{Path: make([]Hop, 1), ClientID: []byte("alice")}},
+		{ErrClientID, ReturnAddress{Path: pathOf(c.nodes)}},
+		{ErrClientID, ReturnAddress{Path: pathOf(c.nodes), ClientID: make([]byte, 32)}},
+	} {
+		for _, at := range []int{0, 3, 39} {
+			addresses, _ := c.addresses(40)
+			addresses[at] = b.ReturnAddress
+			surbs, keys, err := w.NewSURBs(unread{t}, addresses)
+			require.ErrorIs(t, err, b.want)
+			require.ErrorContains(t, err, "address "+strconv.Itoa(at))
+			require.Nil(t, surbs)
+			require.Nil(t, keys)
+		}
+	}
+}
+
+// TestOneLowOrderKeySpoilsTheBatch, though it is found when packets before it are complete; the next batch is as good as
+// any.
+func TestOneLowOrderKeySpoilsTheBatch(t *testing.T) {
+	p := Params{MaxHops: 3, PayloadSize: 64}
+	c := newCorrespondence(t, p, "a low-order key")
+	w := newTestWrapper(t, p)
+	low := lowOrderAlphas(t)
+	for i, at := range []int{0, 3, 17, 38, 39} {
+		letters, _ := c.letters(40)
+		path := pathOf(c.nodes)
+		path[i%3].Key = PublicKey(low[i%len(low)])
+		letters[at].Path = path
+		letters[at].Destination, letters[at].Message = []byte("bob"), nil
+		dst := append(make([]byte, 0, 3+40*p.PacketSize()), "abc"...)
+		got, err := w.WrapBatch(dst, c.random, letters)
+		require.ErrorIs(t, err, ErrKey)
+		require.ErrorContains(t, err, "hop "+strconv.Itoa(i%3))
+		require.ErrorContains(t, err, "letter "+strconv.Itoa(at))
+		require.Equal(t, "abc", string(got))
+		require.Equal(t, make([]byte, 40*p.PacketSize()), dst[3:cap(dst)], "a part of a packet left behind dst")
+
+		addresses, _ := c.addresses(40)
+		addresses[at] = ReturnAddress{path, []byte("alice"), MessageID{}}
+		surbs, keys, err := w.NewSURBs(c.random, addresses)
+		require.ErrorIs(t, err, ErrKey)
+		require.ErrorContains(t, err, "address "+strconv.Itoa(at))
+		require.Nil(t, surbs)
+		require.Nil(t, keys)
+
+		letters, _ = c.letters(20)
+		want, err := newTestWrapper(t, p).WrapBatch(nil, randomness("after"), letters)
+		require.NoError(t, err)
+		after, err := w.WrapBatch(nil, randomness("after"), letters)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, after))
+	}
+}
+
+// TestBatchHasNoFingerprint: nothing of the buffer is in the packets, room in it is used, and nothing behind it is written;
+// and the letters stay as they are.
+func TestBatchHasNoFingerprint(t *testing.T) {
+	p := Params{MaxHops: 3, PayloadSize: 64}
+	c := newCorrespondence(t, p, "batches' fingerprint")
+	w := newTestWrapper(t, p)
+	letters, _ := c.letters(18)
+	before := slices.Clone(letters)
+	for i, l := range before {
+		before[i] = Letter{slices.Clone(l.Path), bytes.Clone(l.Destination), bytes.Clone(l.Message)}
+	}
+	size := 18 * p.PacketSize()
+	want, err := w.WrapBatch(nil, randomness("drawn"), letters)
+	require.NoError(t, err)
+	for _, room := range []int{0, size - 1, size, size + 100} {
+		buffer := bytes.Repeat([]byte{0xa5}, 3+room)
+		got, err := w.WrapBatch(buffer[:3], randomness("drawn"), letters)
+		require.NoError(t, err)
+		require.Equal(t, want, got[3:])
+		if room >= size {
+			require.Same(t, &buffer[0], &got[0], "the room in dst was not used")
+			require.Equal(t, bytes.Repeat([]byte{0xa5}, room-size), buffer[3+size:], "written behind the packets")
+		}
+	}
+	require.Equal(t, before, letters)
+}
+
+// TestWrapperRefusesOtherNetworks: SURBs and keys of networks with other parameters stay usable.
+func TestWrapperRefusesOtherNetworks(t *testing.T) {
+	p := Params{MaxHops: 3, PayloadSize: 64}
+	nodes := newNodes(t, randomness("other networks"), 2)
+	for _, other := range []Params{{4, 64, 0}, {3, 65, 0}, {3, 64, InsecureReferenceSchedule}} {
+		w := newTestWrapper(t, other)
+		surb, key := newSURB(t, p, nodes)
+		first, packet, err := w.Use([]byte("abc"), surb, nil)
+		require.ErrorIs(t, err, ErrParams)
+		require.Equal(t, Address{}, first)
+		require.Equal(t, "abc", string(packet))
+		payload := replyThrough(t, p, nodes, surb, []byte("hello"))
+		before := bytes.Clone(payload)
+		_, err = w.Open(key, payload)
+		require.ErrorIs(t, err, ErrParams)
+		require.Equal(t, before, payload)
+		message, err := newTestWrapper(t, p).Open(key, payload)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(message))
+	}
+}
+
+// TestWrapperForgets: what is left in its memory depends on how much was made, and not on what; after errors too. In the
+// middle of a call the same search finds secrets.
+func TestWrapperForgets(t *testing.T) {
+	for _, schedule := range schedules {
+		p := Params{4, 100, schedule.KeySchedule}
+		c := newCorrespondence(t, p, "forgetting "+schedule.name)
+		low := PublicKey(lowOrderAlphas(t)[0])
+		work := func(lowAt int) []byte {
+			w := newTestWrapper(t, p)
+			for _, size := range []int{1, groupSize, 3} {
+				letters, _ := c.letters(size)
+				addresses, _ := c.addresses(size)
+				for i := range size {
+					path := pathOf(c.nodes[:4-i%4])
+					c.choose.Shuffle(len(path), func(i, j int) { path[i], path[j] = path[j], path[i] })
+					letters[i].Path, addresses[i].Path, addresses[i].ClientID = path, path, []byte("alice")
+				}
+				_, err := w.WrapBatch(nil, c.random, letters)
+				require.NoError(t, err)
+				surbs, keys, err := w.NewSURBs(c.random, addresses)
+				require.NoError(t, err)
+				_, _, err = w.Use(nil, surbs[0], randomBytes(c.random, 20))
+				require.NoError(t, err)
+				_, err = w.Open(keys[0], randomBytes(c.random, p.PayloadSize))
+				require.Equal(t, ErrPayload, err)
+			}
+			if lowAt >= 0 {
+				path := pathOf(c.nodes)
+				path[lowAt].Key = low
+				_, err := w.Wrap(nil, c.random, path, []byte("bob"), nil)
+				require.ErrorIs(t, err, ErrKey)
+			}
+			return memory(w.w)
+		}
+		left := work(-1)
+		require.True(t, bytes.Equal(left, work(-1)), "%s: something of what was made is left", schedule.name)
+		for at := range p.MaxHops {
+			require.True(t, bytes.Equal(left, work(at)), "%s: something is left after an error at hop %d", schedule.name, at)
+		}
+
+		w := newTestWrapper(t, p)
+		composer := w.w.get().composing()
+		header, path := make([]byte, p.HeaderSize()), pathOf(c.nodes)
+		require.NoError(t, p.outline(header, c.random, len(path), nil, MessageID{}))
+		x := bytes.Clone(p.alpha(header))
+		composer.add(draft{path: path, header: header, delta: make([]byte, p.PayloadSize)})
+		_, err := composer.agree()
+		require.NoError(t, err)
+		require.NotContains(t, string(header), string(x[1:31]), "x is where α is to be")
+		composer.expand()
+		held := string(memory(w.w))
+		secrets := [][]byte{composer.drafts[0].keys[3][:], composer.drafts[0].agreed[:], composer.drafts[0].streams[:64]}
+		for i, secret := range secrets {
+			secrets[i] = bytes.Clone(secret)
+			require.Contains(t, held, string(secret))
+		}
+		composer.forget()
+		held = string(memory(w.w))
+		for _, secret := range secrets {
+			for at := 0; at+8 <= len(secret); at += 8 {
+				if part := secret[at : at+8]; !bytes.Equal(part, make([]byte, 8)) { // schedule 0's μ key is half as long
+					require.NotContains(t, held, string(part))
+				}
+			}
+		}
+	}
+}
+
+// TestWrapperDoesNotAllocate, but for the SURBs and keys that it returns.
+func TestWrapperDoesNotAllocate(t *testing.T) {
+	for _, schedule := range schedules {
+		p := Params{5, 1024, schedule.KeySchedule}
+		c := newCorrespondence(t, p, "allocations of a Wrapper "+schedule.name)
+		w := newTestWrapper(t, p)
+		letters, _ := c.letters(20)
+		letters[0].Path = pathOf(c.nodes)
+		dst := make([]byte, 0, 20*p.PacketSize())
+		none := func(name string, call func()) {
+			t.Helper()
+			require.Zero(t, testing.AllocsPerRun(5, call), name)
+		}
+		must := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, random := range []io.Reader{c.random, nil} {
+			none("WrapBatch", func() {
+				_, err := w.WrapBatch(dst, random, letters)
+				must(err)
+				_, err = w.WrapBatch(dst, random, letters[:3])
+				must(err)
+			})
+			none("Wrap", func() {
+				_, err := w.Wrap(dst, random, letters[0].Path, letters[0].Destination, letters[0].Message)
+				must(err)
+			})
+		}
+		addresses, _ := c.addresses(20)
+		surbs, keys, err := w.NewSURBs(nil, addresses)
+		must(err)
+		none("Use", func() {
+			_, _, err := w.Use(dst, surbs[0], letters[0].Message[:10])
+			must(err)
+			surbs = surbs[1:]
+		})
+		payload := make([]byte, p.PayloadSize)
+		none("Open", func() {
+			if _, err := w.Open(keys[0], payload); err != ErrPayload {
+				t.Fatal(err)
+			}
+			keys = keys[1:]
+		})
+		require.LessOrEqual(t, testing.AllocsPerRun(5, func() {
+			_, _, err := w.NewSURBs(nil, addresses)
+			must(err)
+		}), float64(2+9*len(addresses)), "NewSURBs")
+	}
+}
