@@ -92,6 +92,7 @@ func (m *memory) put(k *kernel, at int, limbs [limbs]uint64) {
 
 // ladder sets x and z to the coordinates of each product.
 func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Element) {
+	clear(m.vectors[rowPoint*k.width : rowBits*k.width]) // of the pass before
 	for packet := range k.packets {
 		job := &group[min(packet, len(group)-1)] // idle elements do the same again
 		u := unpack(job.Point)
@@ -164,6 +165,7 @@ func (m *memory) take(k *kernel, packet, coordinate int, e *field.Element) {
 	if _, err := e.SetBytes(m.bytes[:]); err != nil {
 		panic("x25519: unreachable: an element has 32 bytes")
 	}
+	clear(l[:])
 }
 
 var one = *new(field.Element).One()
@@ -193,6 +195,8 @@ func (m *memory) divide(all []Multiplication) {
 		}
 		m.t.Multiply(&m.t, &m.x[i])
 		all[i].OK = m.t.Equal(&zero) == 0
-		copy(all[i].Result[:], m.t.Bytes())
+		result := m.t.Bytes()
+		copy(all[i].Result[:], result)
+		clear(result)
 	}
 }

@@ -6,6 +6,9 @@ package x25519
 
 import "golang.org/x/sys/cpu"
 
+// vectorBuild says that kernels are in the build.
+const vectorBuild = true
+
 // kernels are those that the processor has the instructions for.
 var kernels = func() []kernel {
 	x := &cpu.X86
