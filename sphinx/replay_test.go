@@ -191,6 +191,20 @@ func TestFailingReplayRefusesAll(t *testing.T) {
 	require.Equal(t, "bob", string(layer.Destination))
 }
 
+// TestNewIsOnlyWhatReplaySaysIsNew: one that sets nothing lets nothing in, whatever an earlier one set.
+func TestNewIsOnlyWhatReplaySaysIsNew(t *testing.T) {
+	p, random := replayParams, randomness("unset")
+	nodes := newNodes(t, random, 1)
+	packet := wrap(t, p, random, nodes, nil)
+	answer := acceptAll
+	u := nodes[0].unwrapper(t, p, replayFunc(func(tags []Tag, fresh []bool) error { return answer(tags, fresh) }))
+	_, err := u.Unwrap(slices.Clone(packet))
+	require.NoError(t, err)
+	answer = func([]Tag, []bool) error { return nil }
+	_, err = u.Unwrap(packet)
+	require.ErrorIs(t, err, ErrReplay)
+}
+
 func TestTagSet(t *testing.T) {
 	s := make(TagSet)
 	fresh := []bool{false, true, true, false}

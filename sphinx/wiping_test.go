@@ -73,7 +73,7 @@ func TestUnwrapperForgetsPackets(t *testing.T) {
 			}
 			return tags.Fresh(asked, fresh)
 		}))
-		for _, size := range []int{1, 9, 4, 1} {
+		for _, size := range []int{1, 9, 40, 4, 1} {
 			packets := [][]byte{slices.Clone(watched)}
 			for len(packets) < size {
 				packet, _ := m.next(t)
