@@ -22,58 +22,54 @@ const (
 // The limits hold for amd64 with BMI2 and ADX, for which circl's ladder is written. Elsewhere, and where the build slows
 // the operations and the yardstick by different factors, the ratios are logged and not judged.
 func TestBudget(t *testing.T) {
-	n := newNetwork(t, 5, 1024)
-	packet := n.wrap(t, nil)
-	work := make([]byte, len(packet))
-
-	for _, op := range []struct {
-		name  string
-		limit float64 // U
-		run   func(t *testing.T) func()
+	for _, b := range []struct {
+		maker
+		limit float64 // U per packet
 	}{
-		{"Unwrap", 1.9, func(t *testing.T) func() { return n.unwrap(t, packet, work) }},
-		{"Wrap", 12, func(t *testing.T) func() { return func() { n.wrap(t, work[:0]) } }},
-		{"NewSURB", 11, func(t *testing.T) func() { return func() { n.newSURB(t) } }},
+		{unwrap(mainHops, mainPayload), 1.9},
+		{wrap(mainHops, mainPayload), 12},
+		{makeSURB(mainHops, 0), 11},
 	} {
-		t.Run(op.name, func(t *testing.T) {
+		t.Run(b.Name(), func(t *testing.T) {
 			judged := ratiosJudged(t)
+			op, err := b.make()
+			check(t, err)
 			for attempt := range budgetAttempts {
-				ratio, unit := ratioOf(t, op.run(t))
-				t.Logf("attempt %d: %.2f U, at most %.1f (U = %.1f µs)", attempt+1, ratio, op.limit, unit/1000)
-				if ratio <= op.limit || !judged {
+				ratio, unit := ratioOf(t, op)
+				t.Logf("attempt %d: %.2f U, at most %.2f (U = %.1f µs)", attempt+1, ratio, b.limit, unit/1000)
+				if ratio <= b.limit || !judged {
 					return
 				}
 			}
-			t.Errorf("%d attempts all took more than %.1f U", budgetAttempts, op.limit)
+			t.Errorf("%d attempts all took more than %.2f U", budgetAttempts, b.limit)
 		})
 	}
 
-	none := func(t *testing.T, op func()) {
-		if allocations := testing.AllocsPerRun(20, op); allocations != 0 {
-			t.Errorf("%v allocations a call, want none", allocations)
-		}
+	for _, m := range []maker{unwrap(mainHops, mainPayload), unwrapBatch(mainHops, mainPayload, mainBatch)} {
+		t.Run("allocations/"+m.Name(), func(t *testing.T) {
+			op, err := m.make()
+			check(t, err)
+			op.restore(21) // it is called once more
+			if allocations := testing.AllocsPerRun(20, func() { check(t, op.call()) }); allocations != 0 {
+				t.Errorf("%v allocations a call, want none", allocations)
+			}
+		})
 	}
-	t.Run("UnwrapAllocations", func(t *testing.T) { none(t, n.unwrap(t, packet, work)) })
-	t.Run("UnwrapBatchAllocations", func(t *testing.T) {
-		op, _ := n.unwrapBatch(t, 64)
-		none(t, op)
-	})
 }
 
-// ratioOf returns the median of op's time in U over budgetRounds rounds, and that of U in nanoseconds.
-func ratioOf(tb testing.TB, op func()) (ratio, unit float64) {
+// ratioOf returns the median of op's time in U, per packet, over budgetRounds rounds, and that of U in nanoseconds.
+func ratioOf(tb testing.TB, op *Operation) (ratio, unit float64) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	c := compare(tb, op)
+	yardstick, err := newYardstick()
+	check(tb, err)
+	c, err := compare(yardstick, op, sliceLength)
+	check(tb, err)
 	for range budgetRounds {
-		c.begin()
-		for range c.calls {
-			op()
-		}
-		c.end()
-		c.measureUnit(tb, c.calls)
+		check(tb, c.slice())
 	}
-	return median(c.ratios), median(c.units)
+	m, units := c.measurement()
+	return m.Units.Median, median(units)
 }
 
 // ratiosJudged reports whether the limits apply to this build and machine, and logs why not.

@@ -214,31 +214,11 @@ func (t *mixBench) send(b *testing.B, packets [][]byte) {
 
 // unwrapAlone returns how many packets a second UnwrapBatch opens on all cores, in batches of 64.
 func (t *mixBench) unwrapAlone(b *testing.B) float64 {
-	const batch, rounds = 64, 30
-	start := time.Now()
-	var all sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		all.Go(func() {
-			n := newNetwork(b, 5, 1024)
-			original, err := n.Wrap(nil, nil, n.path, destination, n.message)
-			check(b, err)
-			packets, layers, errs := make([][]byte, batch), make([]sphinx.Layer, batch), make([]error, batch)
-			for i := range packets {
-				packets[i] = make([]byte, len(original))
-			}
-			for range rounds {
-				for _, p := range packets {
-					copy(p, original)
-				}
-				n.hops[0].UnwrapBatch(packets, layers, errs)
-				for _, err := range errs {
-					check(b, err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	return float64(runtime.GOMAXPROCS(0)*batch*rounds) / time.Since(start).Seconds()
+	workers, err := newWorkers(runtime.GOMAXPROCS(0))
+	check(b, err)
+	rate, _, err := together(workers, 100*time.Millisecond)
+	check(b, err)
+	return rate
 }
 
 func newIdentity(b *testing.B) (ed25519.PublicKey, ed25519.PrivateKey) {
@@ -264,11 +244,4 @@ func run(b *testing.B, part func(context.Context) error) {
 			b.Error(err)
 		}
 	})
-}
-
-func check(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
 }

@@ -77,6 +77,7 @@ func command() *cobra.Command {
   mixnet proxy                 let programs through a network that runs already
   mixnet init directory        make the configuration of a network's directory; 'mixnet init node' that of a mix
   mixnet policy init           say which mixes a network is to trust, and what they must prove
+  mixnet bench                 measure what packets cost on this machine
   mixnet vectors check F.json  check the packet format against test vectors`,
 		Version:       version(),
 		SilenceUsage:  true,
@@ -88,7 +89,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
 	})
-	root.AddCommand(upCommand(), initCommand(), nodeCommand(), directoryCommand(), proxyCommand(), policyCommand(), statusCommand(), sendCommand(), pingCommand(), vectorsCommand())
+	root.AddCommand(upCommand(), initCommand(), nodeCommand(), directoryCommand(), proxyCommand(), policyCommand(), statusCommand(), sendCommand(), pingCommand(), benchCommand(), vectorsCommand())
 	return root
 }
 

@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// The lengths of a run: as long as figures need that are to be believed, and as short as shows that all of it works.
+var (
+	Long  = Config{Rounds: 15, Slice: 4 * time.Millisecond, CoreSlice: 100 * time.Millisecond}
+	Quick = Config{Rounds: 3, Slice: 200 * time.Microsecond, CoreSlice: 5 * time.Millisecond}
+)
+
+// Config says how much is measured.
+type Config struct {
+	Rounds    int            // slices of each operation, at least 1
+	Slice     time.Duration  // how long an operation is called for in a round, at least once
+	CoreSlice time.Duration  // the same for many cores
+	Only      *regexp.Regexp // operations whose names match; nil: all
+	Progress  func(Progress) // called now and then; nil: not at all
+}
+
+// Progress says how far a run is.
+type Progress struct {
+	Stage string // what is done now, like "measuring 79 operations"
+	Step  string // what of: "round", "operation", "program"
+	Done  int    // steps
+	Total int
+	Left  time.Duration // about how long this stage still takes; 0: not known
+}
+
+// coresName is what Config.Only must match for the measurement of many cores.
+const coresName = "Cores"
+
+// Run measures the operations of the plan, in rounds: each round calls all of them, one slice each, with a slice of U after
+// each, so that the rounds of every operation are spread over the whole run and whatever happens to the machine
+// meanwhile happens to all. It returns ctx's error soon after ctx ends.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	if cfg.Rounds < 1 {
+		return nil, errors.New("bench: at least one round is needed")
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(Progress) {}
+	}
+	r := &Report{Time: time.Now(), Machine: describeMachine(), Rounds: cfg.Rounds, Slice: cfg.Slice}
+	makers := plan(cfg.Only)
+	cores := cfg.Only == nil || cfg.Only.MatchString(coresName)
+	if len(makers) == 0 && !cores {
+		return nil, fmt.Errorf("bench: nothing that is measured has a name that matches %q", cfg.Only)
+	}
+	if err := measure(ctx, cfg, r, makers); err != nil {
+		return nil, err
+	}
+	r.Shares = shares(r)
+	if cores {
+		var err error
+		if r.Cores, err = measureCores(ctx, cfg, coreCounts(runtime.GOMAXPROCS(0))); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// measure fills r with what makers make.
+func measure(ctx context.Context, cfg Config, r *Report, makers []maker) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	unit, err := newYardstick()
+	if err != nil {
+		return err
+	}
+	all := make([]*comparison, len(makers))
+	for i, m := range makers {
+		cfg.Progress(Progress{Stage: "preparing", Step: "operation", Done: i, Total: len(makers)})
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		op, err := m.make()
+		if err != nil {
+			return fmt.Errorf("bench: %s: %w", m.Name(), err)
+		}
+		if all[i], err = compare(unit, op, cfg.Slice); err != nil {
+			return err
+		}
+	}
+	var each time.Duration // of a round
+	for _, c := range all {
+		each += c.both
+	}
+	left := cfg.countdown(fmt.Sprintf("measuring %d operations", len(all)), each)
+	for round := range cfg.Rounds {
+		left(round)
+		for _, c := range all {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := c.slice(); err != nil {
+				return err
+			}
+		}
+	}
+	var units []float64
+	for _, c := range all {
+		m, u := c.measurement()
+		r.Measurements = append(r.Measurements, m)
+		units = append(units, u...)
+	}
+	if len(units) == 0 { // the cores alone are measured
+		if units, err = unitsAlone(unit, cfg.Rounds); err != nil {
+			return err
+		}
+	}
+	r.Unit = summarize(units)
+	return nil
+}
+
+// countdown returns a function that reports, before each round of a stage, how far it is and how long the rest takes: by
+// what a round is expected to take, and by what those before it took.
+func (cfg Config) countdown(stage string, expected time.Duration) func(round int) {
+	start := time.Now()
+	return func(round int) {
+		if round > 0 {
+			expected = time.Since(start) / time.Duration(round)
+		}
+		cfg.Progress(Progress{Stage: stage, Step: "round", Done: round, Total: cfg.Rounds, Left: expected * time.Duration(cfg.Rounds-round)})
+	}
+}
+
+// measurement returns what the rounds came to, and all samples of U.
+func (c *comparison) measurement() (m Measurement, units []float64) {
+	nanoseconds, ratios, units := c.samples()
+	return Measurement{
+		Name: c.op.Name(), Subject: c.op.Subject,
+		Nanoseconds: summarize(nanoseconds), Units: summarize(ratios), Rounds: slices.Clone(c.rounds),
+	}, units
+}
+
+// unitsAlone returns so many samples of U, of a few milliseconds each. The goroutine must be locked to its thread.
+func unitsAlone(unit *yardstick, count int) ([]float64, error) {
+	samples := make([]float64, count)
+	for i := range samples {
+		var err error
+		if samples[i], err = unit.slice(50); err != nil {
+			return nil, err
+		}
+	}
+	return samples, nil
+}

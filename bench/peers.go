@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// peerPrograms measure other implementations; each has a folder below bench/peers, and builds itself with its language's
+// own tools from the versions that are pinned there.
+var peerPrograms = []peerProgram{
+	{"go", []string{"go", "build", "-o", "{scratch}/peers-go", "."}, []string{"{scratch}/peers-go"}},
+	{"rust", []string{"cargo", "build", "--release", "--locked"}, []string{"cargo", "run", "--release", "--locked", "--quiet", "--"}},
+	{"python", []string{"bash", "run.sh", "--rounds", "1", "--round-ms", "1"}, []string{"bash", "run.sh"}},
+}
+
+type peerProgram struct {
+	folder  string
+	prepare []string // takes minutes the first time, and must not stand between U and what is measured
+	run     []string // prints a line for each measurement; its options follow
+}
+
+// PeersFolder returns the folder of the peers' programs in the source tree that the working directory is in, or that its
+// module uses.
+func PeersFolder(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "sphinxmix.example").Output()
+	folder := filepath.Join(strings.TrimSpace(string(out)), "bench", "peers")
+	if err == nil && isFolder(folder) {
+		return folder, nil
+	}
+	return "", errors.New("the peers' programs are in the source tree, in bench/peers: run this from a checkout, with Go installed, or name that folder")
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// MeasurePeers adds to r what the peers' programs below folder measure, each with U before and after it. What cannot run
+// here is added to r.Missing with the reason; an error is returned only where ctx ended or there is nothing to run.
+func MeasurePeers(ctx context.Context, cfg Config, r *Report, folder string) error {
+	if !isFolder(folder) {
+		return fmt.Errorf("bench: there is no folder %s", folder)
+	}
+	scratch, err := os.MkdirTemp("", "mixnet-bench-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	for i, p := range peerPrograms {
+		report := func(what string) {
+			if cfg.Progress != nil {
+				cfg.Progress(Progress{Stage: what + " of bench/peers/" + p.folder, Step: "program", Done: i, Total: len(peerPrograms)})
+			}
+		}
+		peers, err := p.measure(ctx, cfg, folder, scratch, report)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.Peers = append(r.Peers, peers...)
+		if err != nil {
+			r.Missing = append(r.Missing, Missing{"peers/" + p.folder, err.Error()})
+		}
+	}
+	return nil
+}
+
+// measure runs the program. Beside an error there may be what it printed before it.
+func (p peerProgram) measure(ctx context.Context, cfg Config, folder, scratch string, report func(what string)) ([]Peer, error) {
+	dir := filepath.Join(folder, p.folder)
+	if !isFolder(dir) {
+		return nil, errors.New("there is no such folder")
+	}
+	report("building the peers")
+	if _, err := p.command(ctx, dir, scratch, p.prepare); err != nil {
+		return nil, err
+	}
+	report("measuring the peers")
+	before, err := unitNow(cfg.Rounds)
+	if err != nil {
+		return nil, err
+	}
+	options := []string{"--rounds", fmt.Sprint(cfg.Rounds), "--round-ms", fmt.Sprint(max(1, cfg.CoreSlice.Milliseconds()))}
+	out, failure := p.command(ctx, dir, scratch, append(p.run[:len(p.run):len(p.run)], options...))
+	after, err := unitNow(cfg.Rounds)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := parsePeers(bytes.NewReader(out), before, after)
+	return peers, errors.Join(failure, err)
+}
+
+// unitNow returns the median of U, of so many samples.
+func unitNow(count int) (float64, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	unit, err := newYardstick()
+	if err != nil {
+		return 0, err
+	}
+	samples, err := unitsAlone(unit, count)
+	return median(samples), err
+}
+
+// command runs arguments in dir and returns what they print, also where they fail. Of what they say of a failure, the error
+// has the last line.
+func (p peerProgram) command(ctx context.Context, dir, scratch string, arguments []string) ([]byte, error) {
+	name := strings.ReplaceAll(arguments[0], "{scratch}", scratch)
+	path, err := exec.LookPath(name)
+	if errors.Is(err, exec.ErrNotFound) && name == "cargo" { // whose installer leaves PATH to the shell's profile
+		if home, none := os.UserHomeDir(); none == nil {
+			path, err = exec.LookPath(filepath.Join(home, ".cargo", "bin", name))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s is not installed here", arguments[0])
+	}
+	var rest []string
+	for _, argument := range arguments[1:] {
+		rest = append(rest, strings.ReplaceAll(argument, "{scratch}", scratch))
+	}
+	cmd := exec.CommandContext(ctx, path, rest...)
+	cmd.Dir, cmd.WaitDelay = dir, 5*time.Second
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Env = append(os.Environ(), "GOWORK=off", "PATH="+filepath.Dir(path)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		return out, fmt.Errorf("%s: %w: %s", filepath.Base(path), err, strings.TrimSpace(lines[len(lines)-1]))
+	}
+	return out, nil
+}
+
+// peerLine is one measurement of one round, as the programs print it in JSON.
+type peerLine struct {
+	Peer      string  `json:"peer"`
+	Version   string  `json:"version"`
+	Operation string  `json:"operation"`
+	Hops      int     `json:"hops"`
+	Payload   int     `json:"payload"`
+	Packet    int     `json:"packet"`
+	Nano      float64 `json:"ns"`
+	Note      string  `json:"note"`
+}
+
+// parsePeers collects the rounds of each measurement, in the order in which the first of each comes. before and after are
+// U around them, in nanoseconds. It stops at what is no measurement and returns what came before, beside an error.
+func parsePeers(from io.Reader, before, after float64) ([]Peer, error) {
+	var peers []Peer
+	at := make(map[peerLine]int) // by all but the time
+	var failure error
+	for lines := bufio.NewScanner(from); lines.Scan(); {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		var line peerLine
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Peer == "" || line.Operation == "" || !(line.Nano > 0) {
+			failure = fmt.Errorf("a line that is no measurement: %.80q", lines.Text())
+			break
+		}
+		key := line
+		key.Nano = 0
+		i, known := at[key]
+		if !known {
+			i = len(peers)
+			at[key] = i
+			peers = append(peers, Peer{
+				Peer: line.Peer, Version: line.Version, Operation: line.Operation, Note: line.Note,
+				Hops: line.Hops, Payload: line.Payload, Packet: line.Packet, Before: before, After: after,
+			})
+		}
+		peers[i].Rounds = append(peers[i].Rounds, line.Nano)
+	}
+	for i := range peers {
+		peers[i].Nanoseconds = summarize(peers[i].Rounds)
+		peers[i].Units = peers[i].Nanoseconds.Times(2 / (before + after))
+	}
+	if len(peers) == 0 && failure == nil {
+		failure = errors.New("it printed no measurement")
+	}
+	return peers, failure
+}

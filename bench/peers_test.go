@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const printed = `{"peer":"a","version":"v1","operation":"unwrap","hops":5,"payload":1024,"packet":1248,"round":1,"ns":300,"note":"n"}
+{"peer":"a","version":"v1","operation":"wrap","hops":5,"payload":1024,"packet":1248,"round":1,"ns":900,"note":"n"}
+
+{"peer":"a","version":"v1","operation":"unwrap","hops":5,"payload":1024,"packet":1248,"round":2,"ns":500,"note":"n","new":true}
+{"peer":"b","version":"v2","operation":"unwrap","round":1,"ns":700,"note":"m"}
+`
+
+func TestParsePeers(t *testing.T) {
+	peers, err := parsePeers(strings.NewReader(printed), 90, 110)
+	require.NoError(t, err)
+	require.Len(t, peers, 3)
+	require.Equal(t, Peer{
+		Peer: "a", Version: "v1", Operation: "unwrap", Hops: 5, Payload: 1024, Packet: 1248, Note: "n", Before: 90, After: 110,
+		Nanoseconds: Summary{400, 350, 450}, Units: Summary{4, 3.5, 4.5}, Rounds: []float64{300, 500},
+	}, peers[0])
+	require.Equal(t, "wrap", peers[1].Operation)
+	require.Equal(t, "b", peers[2].Peer)
+}
+
+// TestParsePeersKeepsWhatWasGood before what is not a measurement.
+func TestParsePeersKeepsWhatWasGood(t *testing.T) {
+	for _, bad := range []string{"Compiling", "{}", `{"peer":"a","operation":"unwrap","ns":0}`, `{"peer":"a","operation":"unwrap","ns":-1}`} {
+		peers, err := parsePeers(strings.NewReader(printed+bad+"\n"+printed), 1, 1)
+		require.ErrorContains(t, err, "no measurement", bad)
+		require.Len(t, peers, 3, bad)
+		require.Len(t, peers[0].Rounds, 2, bad)
+	}
+	_, err := parsePeers(strings.NewReader(""), 1, 1)
+	require.ErrorContains(t, err, "no measurement")
+}
+
+// TestPeersThatCannotRun are named, with the reason, and do not spoil the rest.
+func TestPeersThatCannotRun(t *testing.T) {
+	folder := t.TempDir()
+	script := "echo '" + strings.Split(printed, "\n")[0] + "'\necho first >&2\necho 'no network here' >&2\nexit 3\n"
+	require.NoError(t, os.MkdirAll(filepath.Join(folder, "python"), 0o777))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "python", "run.sh"), []byte(script), 0o777))
+	r := new(Report)
+	cfg := brief
+	require.NoError(t, MeasurePeers(t.Context(), cfg, r, folder))
+	require.Empty(t, r.Peers)
+	require.Len(t, r.Missing, 3)
+	require.Equal(t, "peers/python", r.Missing[2].What)
+	require.ErrorContains(t, MeasurePeers(t.Context(), cfg, r, filepath.Join(folder, "none")), "none")
+	require.Contains(t, r.Missing[2].Reason, "no network here")
+	require.NotContains(t, r.Missing[2].Reason, "first")
+	require.Contains(t, r.Missing[0].Reason, "no such folder")
+
+	// What prepares well and fails later keeps what it printed before.
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "python", "run.sh"), []byte(`[ "$2" = 1 ] && [ "$4" = 1 ] && [ ! -e prepared ] && { touch prepared; exit 0; }`+"\n"+script), 0o777))
+	r = new(Report)
+	require.NoError(t, MeasurePeers(t.Context(), cfg, r, folder))
+	require.Len(t, r.Peers, 1)
+	require.Len(t, r.Missing, 3)
+	require.Positive(t, r.Peers[0].Before)
+}
+
+func TestPeersFolder(t *testing.T) {
+	folder, err := PeersFolder(t.Context())
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(folder, "..", "peers_test.go"))
+
+	t.Chdir(t.TempDir())
+	t.Setenv("GOFLAGS", "-mod=mod")
+	_, err = PeersFolder(t.Context())
+	require.ErrorContains(t, err, "checkout")
+}

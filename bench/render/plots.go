@@ -1,0 +1,248 @@
+package render
+
+import (
+	"fmt"
+	"image/color"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/plotutil"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"sphinxmix.example/bench"
+)
+
+// Plots draws r into files of folder, which it makes where there is none: hop.svg, µs per hop by size of batch and
+// payload; cores.svg, packets per second; shares.svg, what a hop consists of; peers.svg, a hop beside the peers'. What r
+// has no figures for is not drawn. It returns the names of the files.
+func Plots(folder string, r *bench.Report) ([]string, error) {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return nil, err
+	}
+	var names []string
+	for name, drawn := range map[string]func(*bench.Report) (*plot.Plot, error){
+		"hop.svg": hopPlot, "cores.svg": coresPlot, "shares.svg": sharesPlot, "peers.svg": peersPlot,
+	} {
+		p, err := drawn(r)
+		if err == nil && p != nil {
+			names = append(names, name)
+			err = p.Save(16*vg.Centimeter, 11*vg.Centimeter, filepath.Join(folder, name))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("plot %s: %w", name, err)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func newPlot(title string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.Title.Padding = title, vg.Millimeter
+	p.Legend.Top, p.Legend.Padding = true, vg.Millimeter
+	p.Add(plotter.NewGrid())
+	return p
+}
+
+// add draws points, joined, and names them in the legend.
+func add(p *plot.Plot, i int, name string, points plotter.XYs) error {
+	line, glyphs, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return err
+	}
+	line.Color, line.Width = colour(i), vg.Points(1.2)
+	glyphs.Color, glyphs.Shape, glyphs.Radius = colour(i), plotutil.DefaultGlyphShapes[i%len(plotutil.DefaultGlyphShapes)], vg.Points(3)
+	p.Add(line, glyphs)
+	p.Legend.Add(name, line, glyphs)
+	return nil
+}
+
+func colour(i int) color.Color { return plotutil.DarkColors[i%len(plotutil.DarkColors)] }
+
+// ticks marks these values, as they are.
+func ticks(values []int) plot.Ticker {
+	return plot.TickerFunc(func(_, _ float64) (all []plot.Tick) {
+		for _, v := range values {
+			all = append(all, plot.Tick{Value: float64(v), Label: fmt.Sprint(v)})
+		}
+		return all
+	})
+}
+
+// hopPlot has a line for each payload: batches across, µs per packet up.
+func hopPlot(r *bench.Report) (*plot.Plot, error) {
+	lines := map[int]plotter.XYs{}
+	var payloads, sizes []int
+	high := 0.0
+	for _, m := range r.Measurements {
+		if m.Kind != "UnwrapBatch" {
+			continue
+		}
+		if lines[m.Payload] == nil {
+			payloads = append(payloads, m.Payload)
+		}
+		if !slices.Contains(sizes, m.Items) {
+			sizes = append(sizes, m.Items)
+		}
+		lines[m.Payload] = append(lines[m.Payload], plotter.XY{X: float64(m.Items), Y: m.Nanoseconds.Median / 1000})
+		high = max(high, m.Nanoseconds.Median/1000)
+	}
+	if len(sizes) == 0 {
+		return nil, nil
+	}
+	slices.Sort(sizes)
+	p := newPlot("One hop that relays, paths of 5, one core")
+	p.X.Label.Text, p.X.Scale, p.X.Tick.Marker = "packets in a batch", plot.LogScale{}, ticks(sizes)
+	p.Y.Label.Text, p.Y.Scale, p.Y.Tick.Marker = "µs per packet", plot.LogScale{}, roundTicks{}
+	slices.SortFunc(payloads, func(a, b int) int { return b - a }) // as the lines lie
+	for i, payload := range payloads {
+		if err := add(p, i, fmt.Sprintf("payload %d B", payload), lines[payload]); err != nil {
+			return nil, err
+		}
+	}
+	p.Y.Max = max(p.Y.Max, 2.5*high) // the legend's room
+	return p, nil
+}
+
+// roundTicks marks 1, 2 and 5 times the powers of ten.
+type roundTicks struct{}
+
+func (roundTicks) Ticks(low, high float64) (all []plot.Tick) {
+	for power := 0.01; power <= high; power *= 10 {
+		for _, digit := range []float64{1, 2, 5} {
+			if value := digit * power; value >= low && value <= high {
+				all = append(all, plot.Tick{Value: value, Label: fmt.Sprintf("%.4g", value)})
+			}
+		}
+	}
+	return all
+}
+
+// coresPlot has packets per second by cores, and what as many times one core would be.
+func coresPlot(r *bench.Report) (*plot.Plot, error) {
+	if len(r.Cores) == 0 {
+		return nil, nil
+	}
+	var measured plotter.XYs
+	var counts []int
+	for _, c := range r.Cores {
+		measured = append(measured, plotter.XY{X: float64(c.Cores), Y: c.Rate.Median / 1000})
+		counts = append(counts, c.Cores)
+	}
+	most := float64(counts[len(counts)-1])
+	p := newPlot("Batches of 64, paths of 5, payload 1024 B")
+	p.X.Label.Text, p.X.Min, p.X.Max, p.X.Tick.Marker = "cores", 0, most+0.5, ticks(counts)
+	p.Y.Label.Text, p.Y.Min = "thousand packets per second", 0
+	p.Legend.Left = true
+	ideal, err := plotter.NewLine(plotter.XYs{{}, {X: most, Y: most * measured[0].Y / float64(counts[0])}})
+	if err != nil {
+		return nil, err
+	}
+	ideal.Dashes = []vg.Length{vg.Points(3), vg.Points(3)}
+	p.Add(ideal)
+	if err := add(p, 0, "measured", measured); err != nil {
+		return nil, err
+	}
+	p.Legend.Add("as many times one core", ideal)
+	p.Y.Max *= 1.2
+	return p, nil
+}
+
+// sharesPlot has a bar for each hop that was divided, each 100 percent high.
+func sharesPlot(r *bench.Report) (*plot.Plot, error) {
+	if len(r.Shares) == 0 {
+		return nil, nil
+	}
+	p := newPlot("What a hop consists of")
+	p.Y.Label.Text, p.Y.Min = "percent of its time", 0
+	p.Legend.YOffs = vg.Millimeter
+	var names []string
+	for _, s := range r.Shares {
+		names = append(names, hopName(s))
+	}
+	var below *plotter.BarChart
+	stack := func(i int, name string, part func(bench.Share) float64) error {
+		values := make(plotter.Values, len(r.Shares))
+		for j, s := range r.Shares {
+			values[j] = 100 * part(s) / max(s.Whole, s.Primitives())
+		}
+		bars, err := plotter.NewBarChart(values, 2*vg.Centimeter)
+		if err != nil {
+			return err
+		}
+		bars.Color, bars.LineStyle.Width = colour(i), 0
+		if below != nil {
+			bars.StackOn(below)
+		}
+		below = bars
+		p.Add(bars)
+		p.Legend.Add(name, bars)
+		return nil
+	}
+	for i, primitive := range r.Shares[0].Parts {
+		if err := stack(i, primitive.Primitive, func(s bench.Share) float64 { return s.Parts[i].Units }); err != nil {
+			return nil, err
+		}
+	}
+	if err := stack(len(r.Shares[0].Parts), "all else", func(s bench.Share) float64 { return max(0, s.Whole-s.Primitives()) }); err != nil {
+		return nil, err
+	}
+	p.NominalX(names...)
+	p.Y.Max = 135 // the legend's room
+	p.Y.Tick.Marker = ticks([]int{0, 20, 40, 60, 80, 100})
+	return p, nil
+}
+
+// peersPlot has a bar for each peer's hop, and two for this library's.
+func peersPlot(r *bench.Report) (*plot.Plot, error) {
+	var names []string
+	var values plotter.Values
+	bar := func(name string, nanoseconds float64) {
+		names, values = append(names, name), append(values, nanoseconds/1000)
+	}
+	for _, p := range r.Peers {
+		if p.Operation == "unwrap" {
+			bar(p.Peer, p.Nanoseconds.Median)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	theirs := len(names)
+	for i, name := range []string{"this, one packet", "this, batch of 64"} {
+		if m := r.Find(ours["unwrap"][i]); m != nil {
+			bar(name, m.Nanoseconds.Median)
+		}
+	}
+	p := newPlot("One hop that relays, paths of 5, one core")
+	p.X.Label.Text, p.X.Min = "µs per packet", 0
+	for i := range values { // a chart of each colour, with zeros where the other's bars are
+		only := make(plotter.Values, len(values))
+		only[i] = values[i]
+		bars, err := plotter.NewBarChart(only, vg.Points(14))
+		if err != nil {
+			return nil, err
+		}
+		bars.Horizontal, bars.LineStyle.Width, bars.Color = true, 0, colour(map[bool]int{true: 0, false: 1}[i >= theirs])
+		p.Add(bars)
+	}
+	labels := plotter.XYLabels{}
+	for i, value := range values {
+		labels.XYs, labels.Labels = append(labels.XYs, plotter.XY{X: value, Y: float64(i)}), append(labels.Labels, " "+digits(value))
+	}
+	written, err := plotter.NewLabels(labels)
+	if err != nil {
+		return nil, err
+	}
+	for i := range written.TextStyle {
+		written.TextStyle[i].YAlign = draw.YCenter
+	}
+	p.Add(written)
+	p.X.Max = 1.15 * slices.Max(values)
+	p.NominalY(names...)
+	return p, nil
+}

@@ -1,0 +1,178 @@
+package render
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/bench"
+)
+
+// report is one as a run returns it, with figures that are easy to follow: U is 50 µs.
+func report() *bench.Report {
+	r := &bench.Report{
+		Rounds:  2,
+		Machine: bench.Machine{System: "linux", Processor: "amd64", Model: "Test CPU", Cores: 2, Go: "go1.26", X25519: "avx512ifma", Symmetric: "AVX-512"},
+		Unit:    bench.Summary{Median: 50_000, Low: 49_900, High: 50_100},
+	}
+	add := func(s bench.Subject, units float64) {
+		r.Measurements = append(r.Measurements, bench.Measurement{
+			Name: s.Name(), Subject: s,
+			Nanoseconds: bench.Summary{Median: units * 50_000, Low: units * 49_000, High: units * 51_000},
+			Units:       bench.Summary{Median: units, Low: units * 0.98, High: units * 1.02},
+			Rounds:      []bench.Round{{Calls: 10, Nanoseconds: units * 50_000 * float64(max(1, s.Items)), Unit: 50_000}, {Calls: 10, Nanoseconds: units * 51_000 * float64(max(1, s.Items)), Unit: 51_000}},
+		})
+	}
+	for _, payload := range []int{1024, 32768} {
+		add(bench.Subject{Kind: "Unwrap", Hops: 5, Payload: payload}, 1)
+		add(bench.Subject{Kind: "UnwrapBatch", Hops: 5, Payload: payload, Items: 8}, 0.5)
+		add(bench.Subject{Kind: "UnwrapBatch", Hops: 5, Payload: payload, Items: 64}, 0.25)
+	}
+	add(bench.Subject{Kind: "Wrap", Hops: 5, Payload: 1024}, 4)
+	add(bench.Subject{Kind: "X25519", Point: "any", Implementation: "sphinx", Items: 8}, 0.1)
+	add(bench.Subject{Kind: "ChaCha20", Size: 992, Implementation: "xcrypto"}, 0.04)
+	r.Shares = []bench.Share{{
+		Name: "Unwrap/r=5/P=1024", Payload: 1024, Whole: 1,
+		Parts: []bench.Part{{Primitive: "X25519", Units: 0.6}, {Primitive: "BLAKE2b", Units: 0.2}},
+	}}
+	r.Cores = []bench.Cores{
+		{Cores: 1, Rate: bench.Summary{Median: 80_000, Low: 79_000, High: 81_000}, Gain: bench.Summary{Median: 1}, Got: bench.Summary{Median: 1}, Rounds: []float64{79_000, 81_000}},
+		{Cores: 2, Rate: bench.Summary{Median: 156_000, Low: 150_000, High: 158_000}, Gain: bench.Summary{Median: 1.95}, Got: bench.Summary{Median: 0.97}, Rounds: []float64{150_000, 158_000}},
+	}
+	r.Peers = []bench.Peer{{
+		Peer: "other", Version: "v0.1", Operation: "unwrap", Hops: 5, Payload: 1024, Packet: 1300, Note: "the same job.", Before: 50_000, After: 60_000,
+		Nanoseconds: bench.Summary{Median: 550_000, Low: 540_000, High: 560_000}, Units: bench.Summary{Median: 10, Low: 9.8, High: 10.2}, Rounds: []float64{540_000, 560_000},
+	}}
+	r.Missing = []bench.Missing{{What: "peers/rust", Reason: "cargo is not installed here"}}
+	return r
+}
+
+// fields returns the cells of the one line of text that matches the pattern.
+func fields(t *testing.T, text, pattern string) []string {
+	t.Helper()
+	lines := regexp.MustCompile("(?m)^.*"+pattern+".*$").FindAllString(text, -1)
+	require.Len(t, lines, 1, "%s in\n%s", pattern, text)
+	return regexp.MustCompile(` {2,}`).Split(strings.TrimSpace(lines[0]), -1)
+}
+
+func TestTable(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, Table(&out, report()))
+	text := out.String()
+	require.True(t, strings.HasPrefix(text, "Test CPU, 2 cores, linux/amd64, go1.26\n"), text)
+	require.Contains(t, text, "avx512ifma for X25519, AVX-512 for ChaCha20 and BLAKE2b")
+	require.Contains(t, text, "50.0 µs here (quartiles 49.9 to 50.1). Its spread is 0.4 %: the machine was quiet.")
+	require.Equal(t, []string{"batch of 64", "12.5", "0.25", "0.24 – 0.26", "80000", "4.0×"}, fields(t, text, "batch of 64 .*80000"))
+	require.Equal(t, []string{"P, bytes", "one packet", "n = 8", "n = 64"}, fields(t, text, "P, bytes"))
+	require.Equal(t, []string{"32768", "50.0", "25.0", "12.5"}, fields(t, text, "^ *32768"))
+	require.Equal(t, []string{"make a packet", "1024", "200", "4.00", "3.92 – 4.08"}, fields(t, text, "make a packet .*1024"))
+	require.Equal(t, []string{"2", "156000", "150000 – 158000", "1.95×", "97 %"}, fields(t, text, "156000"))
+	require.Equal(t, []string{"P = 1024, one packet", "1.00", "60 %", "20 %", "0.80", "1.25"}, fields(t, text, "P = 1024, one packet"))
+	require.Equal(t, []string{"X25519, any point", "this library", "8", "5.00", "0.10", "0.098 – 0.10"}, fields(t, text, "X25519, any"))
+	require.Equal(t, []string{"ChaCha20, 992 B", "x/crypto", "2.00", "0.040", "0.039 – 0.041", "0.50"}, fields(t, text, "ChaCha20, 992"))
+	require.Equal(t, []string{"other", "v0.1", "1024", "5", "550", "10.0", "9.80 – 10.2", "10.0×", "40.0×"}, fields(t, text, "v0.1"))
+	require.Contains(t, text, "other: the same job. (U was 50.0 µs before it and 60.0 µs after it: repeat this one.)")
+	require.Contains(t, text, "peers/rust: cargo is not installed here")
+	for line := range strings.Lines(text) {
+		require.Equal(t, strings.TrimRight(line, " \n")+"\n", line, "spaces at the end of a line")
+	}
+}
+
+// TestTableOfLess: what was not measured has no table, and nothing is divided by it.
+func TestTableOfLess(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, Table(&out, &bench.Report{Machine: bench.Machine{Cores: 1}}))
+	require.Equal(t, 5, strings.Count(out.String(), "\n"), out.String())
+
+	r := report()
+	r.Measurements = r.Measurements[1:2] // a batch of 8
+	out.Reset()
+	require.NoError(t, Table(&out, r))
+	require.NotContains(t, out.String(), "NaN")
+	require.NotContains(t, out.String(), "Inf")
+	require.NotContains(t, out.String(), "this library, one packet")
+}
+
+func TestTableFails(t *testing.T) {
+	full := errors.New("disk full")
+	var whole bytes.Buffer
+	require.NoError(t, Table(&whole, report()))
+	for room := 0; room < whole.Len(); room += 50 {
+		require.ErrorIs(t, Table(&limited{room, full}, report()), full)
+	}
+}
+
+// limited takes so many bytes and then fails.
+type limited struct {
+	room int
+	err  error
+}
+
+func (w *limited) Write(p []byte) (int, error) {
+	if w.room -= len(p); w.room < 0 {
+		return 0, w.err
+	}
+	return len(p), nil
+}
+
+func TestNoise(t *testing.T) {
+	for spread, want := range map[float64]string{0.01: "was quiet", 0.05: "not quite quiet", 0.2: "worth little"} {
+		require.Contains(t, Noise(bench.Summary{Median: 100, Low: 100, High: 100 + 100*spread}), want)
+	}
+	require.Contains(t, Noise(bench.Summary{}), "not known")
+}
+
+// TestText is what benchstat reads: https://go.dev/design/14313-benchmark-format.
+func TestText(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, Text(&out, report()))
+	require.True(t, strings.HasPrefix(out.String(), "goos: linux\ngoarch: amd64\npkg: sphinxmix.example/bench\ncpu: Test CPU\n"))
+	result := regexp.MustCompile(`^Benchmark[A-Z][^ \t]*-2\t[1-9][0-9]*(\t[0-9.e-]+ [a-zA-Z/]+)+\n$`)
+	lines := 0
+	for line := range strings.Lines(out.String()) {
+		if lines++; lines > 4 {
+			require.Regexp(t, result, line)
+		}
+	}
+	require.Equal(t, 4+2*(9+2+1), lines)
+	require.Contains(t, out.String(), "BenchmarkUnwrapBatch/r=5/P=1024/n=64-2\t10\t800000.0 ns/op\t50000.0 ns/U\t12500.0 ns/packet\t0.25 U/packet\n")
+	require.Contains(t, out.String(), "BenchmarkX25519/point=any/impl=sphinx/n=8-2\t10\t40000.0 ns/op\t50000.0 ns/U\t5000.0 ns/message\t0.1 U/message\n")
+	require.Contains(t, out.String(), "BenchmarkUnwrap/r=5/P=1024-2\t10\t50000.0 ns/op\t50000.0 ns/U\t1 U/op\n")
+	require.Contains(t, out.String(), "BenchmarkPeer/peer=other/op=unwrap/r=5/P=1024-2\t1\t540000.0 ns/op\t55000.0 ns/U\t9.8182 U/op\n")
+}
+
+// TestPlots are files of SVG that say what they show.
+func TestPlots(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "new", "plots")
+	names, err := Plots(folder, report())
+	require.NoError(t, err)
+	require.Equal(t, []string{"cores.svg", "hop.svg", "peers.svg", "shares.svg"}, names)
+	for name, words := range map[string][]string{
+		"hop.svg": {"payload 1024 B", "packets in a batch"}, "cores.svg": {"cores", "measured"},
+		"shares.svg": {"X25519", "BLAKE2b", "all else"}, "peers.svg": {"other", "this, batch of 64"},
+	} {
+		content, err := os.ReadFile(filepath.Join(folder, name))
+		require.NoError(t, err)
+		for _, word := range words {
+			require.Contains(t, string(content), word, name)
+		}
+		require.NotContains(t, string(content), "NaN", name)
+		for parser := xml.NewDecoder(bytes.NewReader(content)); ; {
+			if _, err := parser.Token(); err != nil {
+				require.ErrorIs(t, err, io.EOF, name)
+				break
+			}
+		}
+	}
+	names, err = Plots(folder, new(bench.Report))
+	require.NoError(t, err)
+	require.Empty(t, names)
+}

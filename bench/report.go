@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+)
+
+// Report is what a run found out. All times are in nanoseconds of processor time, but for those of many cores.
+type Report struct {
+	Time         time.Time     `json:"time"`
+	Machine      Machine       `json:"machine"`
+	Rounds       int           `json:"rounds"`
+	Slice        time.Duration `json:"slice_ns"` // what an operation is called for in one round, at least once
+	Unit         Summary       `json:"unit_ns"`  // U, over all slices of it
+	Measurements []Measurement `json:"measurements"`
+	Cores        []Cores       `json:"cores,omitempty"`
+	Shares       []Share       `json:"shares,omitempty"`
+	Peers        []Peer        `json:"peers,omitempty"`
+	Missing      []Missing     `json:"missing,omitempty"`
+}
+
+// Measurement is what the rounds of one operation came to.
+type Measurement struct {
+	Name string `json:"name"`
+	Subject
+	Nanoseconds Summary `json:"ns"` // one packet or message
+	Units       Summary `json:"u"`  // the same, each round divided by its own U
+	Rounds      []Round `json:"rounds"`
+}
+
+// Round is one slice of an operation, and the mean of the slices of U before and after.
+type Round struct {
+	Calls       int     `json:"calls"`
+	Nanoseconds float64 `json:"ns"`      // one call
+	Unit        float64 `json:"unit_ns"` // one U
+}
+
+// Cores is what so many goroutines open at once, each on a thread of its own, in batches of 64 for r = 5, P = 1024.
+type Cores struct {
+	Cores  int       `json:"cores"`
+	Rate   Summary   `json:"packets_per_second"`
+	Gain   Summary   `json:"gain"` // that, as a multiple of one goroutine's in the same round
+	Got    Summary   `json:"got"`  // of as many cores' time, the part that other programs left
+	Rounds []float64 `json:"rounds"`
+}
+
+// Share is how a hop's time divides into its primitives, in U per packet.
+type Share struct {
+	Name    string  `json:"name"` // of the measurement that is divided
+	Payload int     `json:"payload"`
+	Items   int     `json:"items,omitempty"`
+	Whole   float64 `json:"u"`
+	Parts   []Part  `json:"parts"`
+}
+
+// Part is what one primitive takes by itself, for all that a hop does with it.
+type Part struct {
+	Primitive string  `json:"primitive"`
+	Units     float64 `json:"u"`
+}
+
+// Peer is another implementation, measured by its own program between two measurements of U.
+type Peer struct {
+	Peer        string    `json:"peer"`
+	Version     string    `json:"version"`
+	Operation   string    `json:"operation"` // "unwrap", one hop that relays; "wrap", a sender; ...
+	Hops        int       `json:"hops,omitempty"`
+	Payload     int       `json:"payload,omitempty"` // bytes
+	Packet      int       `json:"packet,omitempty"`  // bytes
+	Note        string    `json:"note"`              // what is compared
+	Nanoseconds Summary   `json:"ns"`
+	Units       Summary   `json:"u"` // in the mean of U before and after
+	Before      float64   `json:"unit_before_ns"`
+	After       float64   `json:"unit_after_ns"`
+	Rounds      []float64 `json:"rounds"` // ns
+}
+
+// Missing is what could not be measured, and why.
+type Missing struct {
+	What   string `json:"what"`
+	Reason string `json:"reason"`
+}
+
+// Find returns the measurement of the operation with this name, or nil where there is none.
+func (r *Report) Find(name string) *Measurement {
+	for i := range r.Measurements {
+		if r.Measurements[i].Name == name {
+			return &r.Measurements[i]
+		}
+	}
+	return nil
+}
+
+// WriteJSON writes all of it, every round included.
+func (r *Report) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "\t")
+	return encoder.Encode(r)
+}
+
+// ReadJSON reads what WriteJSON wrote.
+func ReadJSON(from io.Reader) (*Report, error) {
+	r := new(Report)
+	return r, json.NewDecoder(from).Decode(r)
+}

@@ -1,0 +1,147 @@
+package bench
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// yardstick is U, the unit of this package: one X25519 by crypto/ecdh where both keys are ready, as in a handshake with
+// a known peer. Everybody who has Go has U, and any change to what is measured leaves it alone.
+type yardstick struct {
+	private *ecdh.PrivateKey
+	public  *ecdh.PublicKey
+	secret  []byte // X25519(private, public)
+
+	last float64 // ns of one U in the slice that ended last; 0: there was none
+}
+
+func newYardstick() (*yardstick, error) {
+	private, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	peer, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := peer.ECDH(private.PublicKey())
+	if err != nil {
+		return nil, err
+	}
+	return &yardstick{private: private, public: peer.PublicKey(), secret: secret}, nil
+}
+
+// slice returns the nanoseconds of one U, the mean over count of them.
+func (u *yardstick) slice(count int) (float64, error) {
+	start := processorTime()
+	for range count {
+		if secret, err := u.private.ECDH(u.public); err != nil || !bytes.Equal(secret, u.secret) {
+			return 0, errors.New("bench: the yardstick computes a wrong secret")
+		}
+	}
+	return float64(processorTime()-start) / float64(count), nil
+}
+
+// sliceLength is what a slice of an operation should take, and one of U, in tests and benchmarks: long beside what reading
+// a clock and stopping b's timer cost, and short beside the time for which a machine stays as it is.
+const sliceLength = time.Millisecond
+
+// comparison is what slices of an operation and of U, in turn, come to. Both are timed in processor time, so that a
+// scheduler that gives the processor to another process in the middle of a slice changes nothing.
+type comparison struct {
+	op    *Operation
+	unit  *yardstick
+	calls int           // of the operation in a slice: at least one
+	count int           // of U in a slice, which then takes as long as one of the operation
+	both  time.Duration // about how long the two take
+
+	start  time.Duration // when the operation's slice began
+	took   time.Duration // how long it was
+	rounds []Round       // one a slice
+}
+
+// compare returns a comparison of op that has no slice yet. It makes a few calls of op, which warm it up, to find how
+// many make a slice of the given length, and verifies what the last one did. The goroutine must be locked to its thread.
+func compare(unit *yardstick, op *Operation, length time.Duration) (*comparison, error) {
+	c := &comparison{op: op, unit: unit}
+	fastest := func(f func() error) (time.Duration, error) {
+		var took [5]time.Duration
+		for i := range took {
+			start := processorTime()
+			if err := f(); err != nil {
+				return 0, err
+			}
+			took[i] = processorTime() - start
+		}
+		return max(1, slices.Min(took[:])), nil
+	}
+	op.restore(5)
+	each, err := fastest(op.call)
+	if err == nil && op.verify != nil {
+		err = op.verify()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bench: %s: %w", op.Name(), err)
+	}
+	one, err := fastest(func() error { _, err := unit.slice(1); return err })
+	if err != nil {
+		return nil, err
+	}
+	c.calls = max(1, int(length/each))
+	c.count = max(1, int(time.Duration(c.calls)*each/one))
+	c.both = time.Duration(c.calls)*each + time.Duration(c.count)*one
+	return c, nil
+}
+
+// slice runs one slice of the operation and one of U.
+func (c *comparison) slice() error {
+	c.begin()
+	for range c.calls {
+		if err := c.op.call(); err != nil {
+			return fmt.Errorf("bench: %s: %w", c.op.Name(), err)
+		}
+	}
+	c.end()
+	return c.measureUnit(c.calls)
+}
+
+// begin prepares a slice of the operation and marks its start.
+func (c *comparison) begin() {
+	c.op.restore(c.calls)
+	c.start = processorTime()
+}
+
+// end marks its end.
+func (c *comparison) end() { c.took = processorTime() - c.start }
+
+// measureUnit runs a slice of U. It compares the operation's slice that ended last, of the given number of calls, with the
+// mean of that slice of U and the one before, which the operation's stood between.
+func (c *comparison) measureUnit(calls int) error {
+	after, err := c.unit.slice(c.count)
+	if err != nil {
+		return err
+	}
+	unit := after
+	if c.unit.last > 0 {
+		unit = (c.unit.last + after) / 2
+	}
+	c.unit.last = after
+	c.rounds = append(c.rounds, Round{calls, float64(c.took) / float64(calls), unit})
+	return nil
+}
+
+// samples returns what each round says of one item that a call works on.
+func (c *comparison) samples() (nanoseconds, ratios, units []float64) {
+	items := float64(c.op.items())
+	for _, r := range c.rounds {
+		nanoseconds = append(nanoseconds, r.Nanoseconds/items)
+		ratios = append(ratios, r.Nanoseconds/items/r.Unit)
+		units = append(units, r.Unit)
+	}
+	return nanoseconds, ratios, units
+}
