@@ -59,14 +59,22 @@ func (b *Batch) each(keys []*[KeySize]byte, blocks [][]byte, turn func(*batchWor
 			return ErrBlockSize
 		}
 	}
-	w := *b.w
+	w, used := *b.w, min(len(blocks), groupSize)
 	for len(blocks) > 0 {
 		n := min(len(blocks), groupSize)
 		turn(w, keys[:n], blocks[:n])
 		keys, blocks = keys[n:], blocks[n:]
 	}
-	*w = batchWorkspace{hashes: w.hashes}
+	w.wipe(used)
 	return nil
+}
+
+// wipe erases what groups of up to n blocks left, pointers to them included.
+func (w *batchWorkspace) wipe(n int) {
+	clear(w.streamKeys[:n])
+	clear(w.sums[:n])
+	clear(w.streams[:n])
+	clear(w.hashings[:n])
 }
 
 func (w *batchWorkspace) encrypt(keys []*[KeySize]byte, blocks [][]byte) {

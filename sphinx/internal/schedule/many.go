@@ -9,13 +9,19 @@ import (
 // BLAKE2b, and five of the sixteen blocks of ChaCha20.
 const groupSize = 16
 
-// group is the working memory for groupSize of them.
+// group is the working memory for groupSize of them. No call leaves a pointer in it.
 type group struct {
 	inputs   [groupSize][3 * x25519.Size]byte // α ‖ y ‖ s
 	seeds    [groupSize]Seed
 	gamma    [MACSize]byte
 	hashings [groupSize]symmetric.Hashing
 	streams  [groupSize]symmetric.Stream
+}
+
+func (g *group) wipe() {
+	clear(g.inputs[:])
+	clear(g.seeds[:])
+	clear(g.gamma[:])
 }
 
 // Derivation is one hop whose keys are to be derived: Keys, and Seed where it is not nil, are set as by Derive.

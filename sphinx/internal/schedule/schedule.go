@@ -157,5 +157,5 @@ func expand(dst []byte, seed *Seed) {
 func (d *Schedule) Wipe() {
 	clear(d.seed[:])
 	clear(d.operands[:])
-	d.group = group{}
+	d.group.wipe()
 }
