@@ -56,13 +56,11 @@ func NewHash() *Hash {
 // Reset starts a new digest of size bytes (1 to 64) under key (0 to 64 bytes; none for the plain hash).
 // It panics on other sizes, which are the caller's mistake.
 func (h *Hash) Reset(size int, key []byte) {
-	if size < 1 || size > blake2b.Size || len(key) > blake2b.Size {
-		panic("symmetric: caller asks for a BLAKE2b digest or key outside 64 bytes")
-	}
+	parameters := parameters(size, len(key))
 	clear(h.state[counterAt:])
 	for i, word := range iv {
 		if i == 0 {
-			word ^= uint64(size) | uint64(len(key))<<8 | 1<<16 | 1<<24
+			word ^= parameters
 		}
 		binary.BigEndian.PutUint64(h.state[chainAt+8*i:], word)
 	}
@@ -72,6 +70,14 @@ func (h *Hash) Reset(size int, key []byte) {
 		h.state[filledAt] = blake2b.BlockSize
 	}
 	h.load()
+}
+
+// parameters is the word of parameters for a digest and a key of these sizes in bytes (RFC 7693, §2.8).
+func parameters(size, keySize int) uint64 {
+	if size < 1 || size > blake2b.Size || keySize > blake2b.Size {
+		panic("symmetric: caller asks for a BLAKE2b digest or key outside 64 bytes")
+	}
+	return uint64(size) | uint64(keySize)<<8 | 1<<16 | 1<<24
 }
 
 // Write adds p to the digest. It never fails.

@@ -8,17 +8,29 @@ type Hashing struct{ Sum, Key, Message []byte }
 // before a call returns.
 //
 // Use NewHashes. Hashes is not safe for concurrent use.
-type Hashes struct{ one *Hash }
+type Hashes struct {
+	one   *Hash
+	lanes hashLanes
+}
 
 // NewHashes returns a Hashes.
-func NewHashes() *Hashes { return &Hashes{NewHash()} }
+func NewHashes() *Hashes { return &Hashes{NewHash(), newHashLanes()} }
 
-// Sum computes all hashings. It is fastest where they agree in all three sizes.
+// Sum computes all hashings. It is fastest where eight that follow each other agree in all three sizes. One's Sum must not
+// be the memory of another one's Key or Message. It panics on other sizes than Hashing's, which are the caller's mistake.
 func (h *Hashes) Sum(all []Hashing) {
-	for i := range all {
-		h.one.Reset(len(all[i].Sum), all[i].Key)
-		h.one.Write(all[i].Message)
-		h.one.Sum(all[i].Sum[:0])
+	used := false
+	for len(all) > 0 {
+		n := h.lanes.sum(all)
+		if n == 0 {
+			n, used = 1, true
+			h.one.Reset(len(all[0].Sum), all[0].Key)
+			h.one.Write(all[0].Message)
+			h.one.Sum(all[0].Sum[:0])
+		}
+		all = all[n:]
 	}
-	h.one.Wipe()
+	if used {
+		h.one.Wipe()
+	}
 }

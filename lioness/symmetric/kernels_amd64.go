@@ -19,3 +19,10 @@ func xorBlocksAVX512(dst *[16]*byte, src *[16]*byte, lengths *[16]int, keys *[16
 //
 //go:noescape
 func xorBlocksAVX2(dst *byte, src *byte, blocks int, key *[32]byte, counter uint32)
+
+// hashLanesAVX512 sets the size bytes at each of sums to the BLAKE2b of the length bytes at its message under the
+// keySize bytes at its key. parameters is the word that goes into the first of the initial chaining value.
+// state is working memory, which is cleared.
+//
+//go:noescape
+func hashLanesAVX512(state *[8][8]uint64, sums *[8]*byte, keys *[8]*byte, messages *[8]*byte, size int, keySize int, length int, parameters uint64)

@@ -11,3 +11,10 @@ func xorStreams(streams []Stream) {
 		xorStream(s.Dst, s.Src, s.Key)
 	}
 }
+
+type hashLanes struct{}
+
+func newHashLanes() hashLanes { return hashLanes{} }
+
+// sum leaves all hashings to x/crypto.
+func (hashLanes) sum([]Hashing) int { return 0 }

@@ -76,10 +76,7 @@ func (s stream) advance(blocks int) {
 
 // xorMasked adds the first length (0 to 64) bytes of a block of keystream, and touches no other.
 func xorMasked(dst, src, length, block, data reg.Register) {
-	mask := GP64()
-	MOVQ(I32(-1), mask)
-	BZHIQ(length, mask, mask)
-	KMOVQ(mask, reg.K1)
+	setMask(reg.K1, length)
 	VMOVDQU8_Z(Mem{Base: src}, reg.K1, data)
 	VPXORD(data, block, block)
 	VMOVDQU8(block, reg.K1, Mem{Base: dst})
@@ -87,7 +84,7 @@ func xorMasked(dst, src, length, block, data reg.Register) {
 
 // xorStreamAVX512 is the kernel for one stream.
 func xorStreamAVX512(constants chachaConstants) {
-	TEXT("xorStreamAVX512", 4, "func(dst, src *byte, length int, key *[32]byte)") // NOSPLIT
+	TEXT("xorStreamAVX512", NOSPLIT, "func(dst, src *byte, length int, key *[32]byte)")
 	Doc("xorStreamAVX512 sets the length (0 or more) bytes at dst to those at src XOR the keystream of key from block 0.")
 	Pragma("noescape")
 	s := stream{
@@ -102,6 +99,8 @@ func xorStreamAVX512(constants chachaConstants) {
 	Label("pass")
 	CMPQ(s.length, U32(lanes*blockSize))
 	JAE(LabelRef("lanes"))
+	TESTQ(s.length, s.length)
+	JZ(LabelRef("done"))
 	CMPQ(s.length, U32(4*blockSize))
 	JBE(LabelRef("rows1"))
 	CMPQ(s.length, U32(8*blockSize))
@@ -190,7 +189,7 @@ func rowBlocks(constants chachaConstants, key, counter reg.Register, n int) (blo
 
 // xorBlocksAVX512 is the kernel for blocks of several streams.
 func xorBlocksAVX512(constants chachaConstants) {
-	TEXT("xorBlocksAVX512", 4, "func(dst, src *[16]*byte, lengths *[16]int, keys *[16]*[32]byte, counters *[16]uint32)")
+	TEXT("xorBlocksAVX512", NOSPLIT, "func(dst, src *[16]*byte, lengths *[16]int, keys *[16]*[32]byte, counters *[16]uint32)")
 	Doc("xorBlocksAVX512 sets the lengths[i] (0 to 64) bytes at dst[i] to those at src[i] XOR block counters[i] of the",
 		"keystream of keys[i]. No pointer may be nil, whatever the length.")
 	Pragma("noescape")

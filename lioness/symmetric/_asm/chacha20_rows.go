@@ -31,7 +31,7 @@ func (u unit) rounds(label string, quads []quad) {
 
 // xorBlocksAVX2 is the kernel for machines without AVX-512: six blocks at once, and two or four where no more are left.
 func xorBlocksAVX2(constants chachaConstants) {
-	TEXT("xorBlocksAVX2", 4, "func(dst, src *byte, blocks int, key *[32]byte, counter uint32)") // NOSPLIT
+	TEXT("xorBlocksAVX2", NOSPLIT, "func(dst, src *byte, blocks int, key *[32]byte, counter uint32)")
 	Doc("xorBlocksAVX2 sets dst to src XOR the keystream of key from block counter, for 1 or more whole blocks.")
 	Pragma("noescape")
 	dst := Load(Param("dst"), GP64())

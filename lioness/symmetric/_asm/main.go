@@ -18,5 +18,6 @@ func main() {
 	xorStreamAVX512(constants)
 	xorBlocksAVX512(constants)
 	xorBlocksAVX2(constants)
+	hashLanesAVX512()
 	Generate()
 }

@@ -23,7 +23,7 @@ func z(i int) reg.Register { return vectors[i].AsZ() }
 
 // words defines 32-bit constants.
 func words(name string, values ...uint32) Mem {
-	data := GLOBL(name, 8|16) // RODATA, NOPTR
+	data := GLOBL(name, RODATA|NOPTR)
 	for i, value := range values {
 		DATA(4*i, U32(value))
 	}
@@ -64,6 +64,14 @@ func transposeQuarters(r, spare [4]reg.Register) {
 	VSHUFI32X4(Imm(odd), spare[2], spare[0], r[1])
 	VSHUFI32X4(Imm(even), spare[3], spare[1], r[2])
 	VSHUFI32X4(Imm(odd), spare[3], spare[1], r[3])
+}
+
+// setMask lets mask cover the first length bytes (0 to 255, of which it can cover 64).
+func setMask(mask, length reg.Register) {
+	bits := GP64()
+	MOVQ(I32(-1), bits)
+	BZHIQ(length, bits, bits)
+	KMOVQ(bits, mask)
 }
 
 // loop runs body that often, counting down.
