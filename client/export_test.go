@@ -31,7 +31,11 @@ func (c *Client) WrapTooLate(to string) (bool, error) {
 	r := &request{Message: Message{To: to}, room: 100, total: 1}
 	c.book.forget(r)
 	s, _ := c.access.get()
-	packet, err := piece{r, &attempt{}}.packet(c, s)
+	w, err := sphinx.NewWrapper(c.params)
+	if err != nil {
+		return false, err
+	}
+	packet, err := piece{r, &attempt{}}.packet(c, s, w)
 	return packet.bytes != nil, err
 }
 

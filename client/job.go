@@ -11,18 +11,22 @@ import (
 
 // job is one packet to be made and sent, by whoever has a gateway.
 type job interface {
-	// packet makes it. It has no bytes where nobody wants it any more.
-	packet(c *Client, s *session) (outgoing, error)
+	// packet makes it, with w. It has no bytes where nobody wants it any more.
+	packet(c *Client, s *session, w *sphinx.Wrapper) (outgoing, error)
 	// done is told that the packet is among those that leave next, or why there is none. It must not wait.
 	done(err error)
 }
 
 // wrap makes packets for one session.
 func (c *Client) wrap(s *session) error {
+	w, err := sphinx.NewWrapper(c.params)
+	if err != nil {
+		return err
+	}
 	for {
 		select {
 		case j := <-c.jobs:
-			packet, err := j.packet(c, s)
+			packet, err := j.packet(c, s, w)
 			switch {
 			case errors.Is(err, errUnfit):
 				j.done(errLost)
@@ -46,15 +50,33 @@ func (c *Client) wrap(s *session) error {
 	}
 }
 
-// newSURB makes a SURB for a way back, as it goes into a cell.
-func (c *Client) newSURB(s *session, back []sphinx.Hop) (id sphinx.MessageID, encoded []byte, key *sphinx.ReplyKey, err error) {
-	rand.Read(id[:])
-	surb, key, err := c.params.NewSURB(nil, back, s.mailbox.name, id)
-	if err != nil {
-		return id, nil, nil, err
+// expected is a SURB as it goes into a cell, and what its reply is known and opened by.
+type expected struct {
+	id      sphinx.MessageID
+	encoded []byte
+	key     *sphinx.ReplyKey
+}
+
+// newSURBs makes a SURB for each way back.
+func (c *Client) newSURBs(s *session, w *sphinx.Wrapper, back ...[]sphinx.Hop) ([]expected, error) {
+	addresses := make([]sphinx.ReturnAddress, len(back))
+	for i, path := range back {
+		addresses[i] = sphinx.ReturnAddress{Path: path, ClientID: s.mailbox.name}
+		rand.Read(addresses[i].MessageID[:])
 	}
-	encoded, err = surb.AppendBinary(make([]byte, 0, c.params.SURBSize()))
-	return id, encoded, key, err
+	surbs, keys, err := w.NewSURBs(nil, addresses)
+	if err != nil {
+		return nil, err
+	}
+	made := make([]expected, len(back))
+	for i, surb := range surbs {
+		encoded, err := surb.AppendBinary(make([]byte, 0, c.params.SURBSize()))
+		if err != nil {
+			return nil, err
+		}
+		made[i] = expected{addresses[i].MessageID, encoded, keys[i]}
+	}
+	return made, nil
 }
 
 func ids(path []*directory.Descriptor) []directory.NodeID {

@@ -12,6 +12,7 @@ import (
 	"sphinxmix.example/client/cell"
 	"sphinxmix.example/client/stream"
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/sphinx"
 )
 
 // tunnel is a session of streams with one exit, for one isolation.
@@ -246,28 +247,33 @@ func (j *tunnelCell) done(err error) {
 }
 
 // packet wraps the cell with its SURBs, all along fresh paths.
-func (j *tunnelCell) packet(c *Client, s *session) (outgoing, error) {
+func (j *tunnelCell) packet(c *Client, s *session, w *sphinx.Wrapper) (outgoing, error) {
 	t := j.tunnel
 	to, err := c.routeToExit(s, t)
 	if err != nil {
 		return outgoing{}, err
 	}
-	made := cell.Cell{Stream: t.ID(), Sequence: j.Number, Data: j.Data, SURBs: make([][]byte, j.SURBs)}
-	back := to.back
-	for i := range made.SURBs {
-		if i > 0 {
-			back = to.another(c.cfg.Hops)
+	back := make([][]sphinx.Hop, j.SURBs)
+	for i := range back {
+		if i == 0 {
+			back[i] = to.hops(to.back)
+		} else {
+			back[i] = to.hops(to.another(c.cfg.Hops))
 		}
-		id, surb, key, err := c.newSURB(s, to.hops(back))
-		if err != nil {
-			return outgoing{}, err
-		}
-		if !c.book.expect(id, &expectation{key: key, mailbox: s.mailbox, tunnel: t}) {
-			return outgoing{}, nil
-		}
-		made.SURBs[i] = surb
 	}
-	packet, err := c.params.Wrap(nil, nil, to.hops(to.out), []byte(stream.Service), made.Append(nil))
+	surbs, err := c.newSURBs(s, w, back...)
+	if err != nil {
+		return outgoing{}, err
+	}
+	made, wanted := cell.Cell{Stream: t.ID(), Sequence: j.Number, Data: j.Data}, true
+	for _, surb := range surbs {
+		wanted = c.book.expect(surb.id, &expectation{key: surb.key, mailbox: s.mailbox, tunnel: t})
+		made.SURBs = append(made.SURBs, surb.encoded)
+	}
+	if !wanted { // the tunnel has ended, and the book with all that it held for it
+		return outgoing{}, nil
+	}
+	packet, err := w.Wrap(nil, nil, to.hops(to.out), []byte(stream.Service), made.Append(nil))
 	if err != nil {
 		return outgoing{}, err
 	}

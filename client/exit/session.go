@@ -125,11 +125,10 @@ func (t *TCP) makePlace(now time.Time) bool {
 // serve sends what a session has to send, until it ends.
 func (t *TCP) serve(ctx context.Context, s *session) {
 	defer s.cancel()
-	reply := t.reply()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		for ctx.Err() == nil && t.sendNext(s, reply) {
+		for ctx.Err() == nil && t.sendNext(s) {
 		}
 		now := time.Now()
 		t.account(s, now)
@@ -152,9 +151,9 @@ func (t *TCP) serve(ctx context.Context, s *session) {
 
 // sendNext sends one cell, if the session has one to send. As many sessions do so at a time as there are cores: they make
 // packets, which is work, and those who relay the packets of others here are no more than that.
-func (t *TCP) sendNext(s *session, reply *reply) bool {
-	t.turns <- struct{}{}
-	defer func() { <-t.turns }()
+func (t *TCP) sendNext(s *session) bool {
+	reply := <-t.turns
+	defer func() { t.turns <- reply }()
 	next, ok := s.stream.Next(time.Now())
 	if ok {
 		reply.send(next.SURB, cell.Cell{Stream: s.stream.ID(), Sequence: next.Number, Data: next.Data}, *s.send.Load())

@@ -90,7 +90,7 @@ type TCP struct {
 	dialer *dialer
 	sites  map[string]func(ctx context.Context, conn net.Conn)
 	counts counters
-	turns  chan struct{} // holds one for each session that makes packets
+	turns  chan *reply // what a session makes packets with while it has it: as many as there are cores
 
 	closing context.Context // ends with Close
 	close   context.CancelFunc
@@ -122,7 +122,10 @@ func NewTCP(cfg Config) (*TCP, error) {
 		sites:    make(map[string]func(ctx context.Context, conn net.Conn)),
 		sessions: make(map[uint64]*session),
 		said:     make(map[string]time.Time),
-		turns:    make(chan struct{}, runtime.GOMAXPROCS(0)),
+		turns:    make(chan *reply, runtime.GOMAXPROCS(0)),
+	}
+	for range cap(t.turns) {
+		t.turns <- t.reply()
 	}
 	if t.dialer, err = newDialer(cfg.Policy, cfg.Resolver); err != nil {
 		return nil, err
@@ -231,10 +234,17 @@ func (t *TCP) disown(c *cell.Cell, send func(first sphinx.Address, packet []byte
 // reply makes packets of cells. Its buffers are used again and again.
 type reply struct {
 	params          sphinx.Params
+	wrapper         *sphinx.Wrapper
 	message, packet []byte
 }
 
-func (t *TCP) reply() *reply { return &reply{params: t.cfg.Params} }
+func (t *TCP) reply() *reply {
+	w, err := sphinx.NewWrapper(t.cfg.Params)
+	if err != nil {
+		panic("exit: unreachable: NewTCP has checked the parameters: " + err.Error())
+	}
+	return &reply{params: t.cfg.Params, wrapper: w}
+}
 
 // send sends a cell through a SURB. One that cannot be used, which only its maker can be to blame for, is as good as lost.
 func (r *reply) send(surb []byte, c cell.Cell, send func(first sphinx.Address, packet []byte)) {
@@ -243,7 +253,7 @@ func (r *reply) send(surb []byte, c cell.Cell, send func(first sphinx.Address, p
 		return
 	}
 	r.message = c.Append(r.message[:0])
-	first, packet, err := parsed.Use(r.packet[:0], r.message)
+	first, packet, err := r.wrapper.Use(r.packet[:0], parsed, r.message)
 	if err != nil {
 		return
 	}
