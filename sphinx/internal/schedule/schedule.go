@@ -62,6 +62,7 @@ type Schedule struct {
 	insecure bool // schedule 0
 	hashes   *symmetric.Hashes
 	seed     Seed
+	keys     Keys          // of PayloadKey
 	operands [3]x25519.Key // of Derive; the caller's may then stay on the stack
 	single   [1]Derivation
 	group
@@ -122,10 +123,8 @@ func (d *Schedule) PayloadKey(key *[lioness.KeySize]byte, seed *Seed) {
 		expand(key[:], seed)
 		return
 	}
-	var keys Keys
-	expand(keys[:blindingAt], seed)
-	*key = *keys.Payload()
-	clear(keys[:])
+	expand(d.keys[:blindingAt], seed)
+	*key = *d.keys.Payload()
 }
 
 // ReplyKey sets key to the LIONESS key of a SURB's k̃.
@@ -156,6 +155,7 @@ func expand(dst []byte, seed *Seed) {
 // Wipe forgets what the last calls left in the working memory.
 func (d *Schedule) Wipe() {
 	clear(d.seed[:])
+	clear(d.keys[:])
 	clear(d.operands[:])
 	d.group.wipe()
 }

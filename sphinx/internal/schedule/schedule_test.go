@@ -125,6 +125,8 @@ func TestWipe(t *testing.T) {
 		var keys Keys
 		d.Derive(&keys, &alpha, &y, &s)
 		d.MAC(nil, &keys, alpha[:])
+		d.PayloadKey(keys.Payload(), new(Seed))
+		d.ReplyKey(keys.Payload(), &s)
 		require.NotEqual(t, fresh, d)
 		d.Wipe()
 		require.Equal(t, fresh, d)
@@ -137,9 +139,12 @@ func TestNothingAllocates(t *testing.T) {
 		d := New(insecure)
 		var keys Keys
 		var gamma [MACSize]byte
+		var seed Seed
 		require.Zero(t, testing.AllocsPerRun(10, func() {
 			d.Derive(&keys, &alpha, &y, &s)
 			d.MAC(gamma[:0], &keys, alpha[:])
+			d.PayloadKey(keys.Payload(), &seed)
+			d.ReplyKey(keys.Payload(), &s)
 			d.Wipe()
 		}), "insecure: %t", insecure)
 	}
