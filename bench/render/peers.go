@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strings"
 
 	"sphinxmix.example/bench"
 )
@@ -10,6 +11,7 @@ import (
 var ours = map[string][2]string{
 	"unwrap": {"Unwrap/r=5/P=1024", "UnwrapBatch/r=5/P=1024/n=64"},
 	"wrap":   {"Wrap/r=5/P=1024", "WrapBatch/r=5/P=1024/n=64"},
+	"x25519": {"X25519/point=any/impl=sphinx/n=1", "X25519/point=any/impl=sphinx/n=64"},
 }
 
 // peers shows each peer beside this library's hop or sender for r = 5, P = 1024.
@@ -20,8 +22,8 @@ func (t *tables) peers() {
 		single, batch := t.r.Find(ours[operation][0]), t.r.Find(ours[operation][1])
 		for i, m := range []*bench.Measurement{single, batch} {
 			if m != nil {
-				name := []string{"this library, one packet", "this library, 64 at once"}[i]
-				rows = append(rows, append([]string{name, "", "1024", fmt.Sprint(5)}, append(figures(m), timesAs(m, single), timesAs(m, batch))...))
+				name := []string{"this library, one", "this library, one of 64 at once"}[i]
+				rows = append(rows, append([]string{name, "", number(m.Payload), number(m.Hops)}, append(figures(m), timesAs(m, single), timesAs(m, batch))...))
 			}
 		}
 		own := len(rows)
@@ -32,17 +34,17 @@ func (t *tables) peers() {
 			measured := &bench.Measurement{Nanoseconds: p.Nanoseconds, Units: p.Units}
 			rows = append(rows, append([]string{p.Peer, p.Version, number(p.Payload), number(p.Hops)},
 				append(figures(measured), timesAs(measured, single), timesAs(measured, batch))...))
-			notes += fmt.Sprintf("  %s: %s", p.Peer, p.Note)
+			note := fmt.Sprintf("%s: %s.", p.Peer, strings.TrimSuffix(p.Note, "."))
 			if shift := p.After/p.Before - 1; shift > 0.1 || shift < -0.1 {
-				notes += fmt.Sprintf(" (U was %s µs before it and %s µs after it: repeat this one.)", micro(p.Before), micro(p.After))
+				note += fmt.Sprintf(" (U was %s µs before it and %s µs after it: repeat this one.)", micro(p.Before), micro(p.After))
 			}
-			notes += "\n"
+			notes += fold(note, 118)
 		}
 		if len(rows) == own {
 			continue
 		}
-		title := map[string]string{"unwrap": "Peers: one hop that relays", "wrap": "Peers: a sender makes a packet", "x25519": "Peers: their group operation"}[operation]
-		t.write(title, []string{"", "version", "P", "hops", "µs", "U", "quartiles", "of one packet", "of 64 at once"}, rows)
+		title := map[string]string{"unwrap": "Peers: one hop that relays", "wrap": "Peers: a sender makes a packet", "x25519": "Peers: one X25519"}[operation]
+		t.write(title, []string{"", "version", "P", "hops", "µs", "U", "quartiles", "times one", "times one of 64"}, rows)
 		t.printf("\n%s", notes)
 	}
 }
@@ -53,6 +55,28 @@ func timesAs(m, own *bench.Measurement) string {
 		return ""
 	}
 	return digits(m.Units.Median/own.Units.Median) + "×"
+}
+
+// fold breaks text into lines of at most so many characters, where its words allow it, the second and later ones further in.
+func fold(text string, width int) string {
+	var b strings.Builder
+	at := 0
+	for i, word := range strings.Fields(text) {
+		length := len([]rune(word))
+		switch {
+		case i == 0:
+			at, _ = b.WriteString("  ")
+		case at+1+length > width:
+			b.WriteString("\n")
+			at, _ = b.WriteString("    ")
+		default:
+			n, _ := b.WriteString(" ")
+			at += n
+		}
+		b.WriteString(word)
+		at += length
+	}
+	return b.String() + "\n"
 }
 
 func number(n int) string {

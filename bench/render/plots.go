@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"image/color"
 	"os"
@@ -104,7 +105,7 @@ func hopPlot(r *bench.Report) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	p.Y.Max = max(p.Y.Max, 2.5*high) // the legend's room
+	p.Y.Max = max(p.Y.Max, 4*high) // the legend's room
 	return p, nil
 }
 
@@ -197,16 +198,19 @@ func sharesPlot(r *bench.Report) (*plot.Plot, error) {
 	return p, nil
 }
 
-// peersPlot has a bar for each peer's hop, and two for this library's.
+// peersPlot has a bar for each peer's hop, the slowest at the bottom, and two for this library's. They are in U, as not all
+// were measured at the same time.
 func peersPlot(r *bench.Report) (*plot.Plot, error) {
 	var names []string
 	var values plotter.Values
-	bar := func(name string, nanoseconds float64) {
-		names, values = append(names, name), append(values, nanoseconds/1000)
+	bar := func(name string, units float64) {
+		names, values = append(names, name), append(values, units)
 	}
-	for _, p := range r.Peers {
+	peers := slices.Clone(r.Peers)
+	slices.SortStableFunc(peers, func(a, b bench.Peer) int { return cmp.Compare(b.Units.Median, a.Units.Median) })
+	for _, p := range peers {
 		if p.Operation == "unwrap" {
-			bar(p.Peer, p.Nanoseconds.Median)
+			bar(p.Peer, p.Units.Median)
 		}
 	}
 	if len(names) == 0 {
@@ -215,19 +219,22 @@ func peersPlot(r *bench.Report) (*plot.Plot, error) {
 	theirs := len(names)
 	for i, name := range []string{"this, one packet", "this, batch of 64"} {
 		if m := r.Find(ours["unwrap"][i]); m != nil {
-			bar(name, m.Nanoseconds.Median)
+			bar(name, m.Units.Median)
 		}
 	}
 	p := newPlot("One hop that relays, paths of 5, one core")
-	p.X.Label.Text, p.X.Min = "µs per packet", 0
-	for i := range values { // a chart of each colour, with zeros where the other's bars are
+	p.X.Label.Text, p.X.Min = "U per packet (U: one X25519 of Go's crypto/ecdh)", 0
+	for i := range values { // each a chart of its own, with zeros where the others are, for its colour
 		only := make(plotter.Values, len(values))
 		only[i] = values[i]
 		bars, err := plotter.NewBarChart(only, vg.Points(14))
 		if err != nil {
 			return nil, err
 		}
-		bars.Horizontal, bars.LineStyle.Width, bars.Color = true, 0, colour(map[bool]int{true: 0, false: 1}[i >= theirs])
+		bars.Horizontal, bars.LineStyle.Width, bars.Color = true, 0, colour(2)
+		if i >= theirs {
+			bars.Color = colour(0)
+		}
 		p.Add(bars)
 	}
 	labels := plotter.XYLabels{}
@@ -242,7 +249,7 @@ func peersPlot(r *bench.Report) (*plot.Plot, error) {
 		written.TextStyle[i].YAlign = draw.YCenter
 	}
 	p.Add(written)
-	p.X.Max = 1.15 * slices.Max(values)
 	p.NominalY(names...)
+	p.X.Max, p.Y.Min, p.Y.Max = 1.15*slices.Max(values), -0.5, float64(len(values))-0.5
 	return p, nil
 }

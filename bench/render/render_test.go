@@ -79,7 +79,7 @@ func TestTable(t *testing.T) {
 	require.Equal(t, []string{"X25519, any point", "this library", "8", "5.00", "0.10", "0.098 – 0.10"}, fields(t, text, "X25519, any"))
 	require.Equal(t, []string{"ChaCha20, 992 B", "x/crypto", "2.00", "0.040", "0.039 – 0.041", "0.50"}, fields(t, text, "ChaCha20, 992"))
 	require.Equal(t, []string{"other", "v0.1", "1024", "5", "550", "10.0", "9.80 – 10.2", "10.0×", "40.0×"}, fields(t, text, "v0.1"))
-	require.Contains(t, text, "other: the same job. (U was 50.0 µs before it and 60.0 µs after it: repeat this one.)")
+	require.Contains(t, text, "  other: the same job. (U was 50.0 µs before it and 60.0 µs after it: repeat this one.)\n")
 	require.Contains(t, text, "peers/rust: cargo is not installed here")
 	for line := range strings.Lines(text) {
 		require.Equal(t, strings.TrimRight(line, " \n")+"\n", line, "spaces at the end of a line")
@@ -98,7 +98,11 @@ func TestTableOfLess(t *testing.T) {
 	require.NoError(t, Table(&out, r))
 	require.NotContains(t, out.String(), "NaN")
 	require.NotContains(t, out.String(), "Inf")
-	require.NotContains(t, out.String(), "this library, one packet")
+	require.NotContains(t, out.String(), "this library, one")
+}
+
+func TestFold(t *testing.T) {
+	require.Equal(t, "  one two\n    three\n    µµµµµµµµµµµµ\n    four\n", fold("one two three µµµµµµµµµµµµ four", 10))
 }
 
 func TestTableFails(t *testing.T) {
