@@ -114,15 +114,3 @@ func TestHashWipe(t *testing.T) {
 		require.Equal(t, unused, states(h))
 	}
 }
-
-func TestNothingAllocates(t *testing.T) {
-	h, key, block, sum := NewHash(), make([]byte, 64), make([]byte, 992), make([]byte, 0, 32)
-	streamKey := new([32]byte)
-	require.Zero(t, testing.AllocsPerRun(10, func() {
-		h.Reset(32, key)
-		h.Write(block)
-		sum = h.Sum(sum[:0])
-		h.Wipe()
-		XORKeyStream(block, block, streamKey)
-	}))
-}

@@ -3,12 +3,15 @@
 package symmetric
 
 import (
+	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/chacha20"
 )
 
 // TestImplementation: what the kernel of the operating system says of the processor is used. Without this, tests of
@@ -37,4 +40,92 @@ func TestImplementation(t *testing.T) {
 	}
 	require.Equal(t, want, Implementation())
 	require.Equal(t, portable, available()[len(available())-1])
+}
+
+// TestLastBlocks: kernels that are told at which block to begin go as far as RFC 8439 does.
+func TestLastBlocks(t *testing.T) {
+	const first = 1<<32 - 7
+	key := [32]byte(randomBytes("last blocks", 32))
+	reference, err := chacha20.NewUnauthenticatedCipher(key[:], make([]byte, chacha20.NonceSize))
+	require.NoError(t, err)
+	reference.SetCounter(first)
+	want := make([]byte, 7*64)
+	reference.XORKeyStream(want, want)
+	for _, i := range available() {
+		got := make([]byte, 7*64)
+		switch i {
+		case avx2:
+			xorBlocksAVX2(&got[0], &got[0], 7, &key, first)
+		case avx512:
+			var pass streamPass
+			for lane := range 7 {
+				pass.dst[lane], pass.src[lane], pass.keys[lane] = &got[64*lane], &got[64*lane], &key
+				pass.lengths[lane], pass.counters[lane] = 64, first+uint32(lane)
+			}
+			pass.run(7)
+		default:
+			continue
+		}
+		require.Equal(t, want, got, i.String())
+	}
+}
+
+// TestStreamsStayOnTheStack: what a caller has there is not driven to the heap because a kernel is to see it.
+func TestStreamsStayOnTheStack(t *testing.T) {
+	require.Zero(t, testing.AllocsPerRun(10, func() {
+		var key [32]byte
+		var one, other [300]byte
+		XORKeyStream(one[:], one[:], &key)
+		XORKeyStreams([]Stream{{one[:], one[:], &key}, {other[:], other[:], &key}})
+	}))
+}
+
+// TestKernelsTellNothing reads the assembly. No instruction takes anything from a vector register to where it could
+// decide about a jump or an address; no function has a frame, where something could stay; and all vector registers are
+// clear at each return.
+func TestKernelsTellNothing(t *testing.T) {
+	source, err := os.ReadFile("kernels_amd64.s")
+	require.NoError(t, err)
+	const (
+		general = `MOVQ|MOVL|ADDQ|ADDL|SUBQ|XORQ|XORL|DECQ|TESTQ|CMPQ|CMOVQCS|BZHIQ|J[A-Z]+|RET`
+		lanes   = `VP(ADD|XOR|ROL|ROR|SHUF|UNPCK|SLL|SRL|BROADCAST)[A-Z0-9.]*|VPERM2I128|VSHUFI32X4|V(BROADCAST|INSERT)I\w+`
+	)
+	allowed := []*regexp.Regexp{
+		regexp.MustCompile(`^(` + general + `)( ([^XYZK]|[A-Z]X)*)?$`), // between general registers, flags and memory
+		regexp.MustCompile(`^(` + lanes + `) .*, [XYZ]\d+$`),           // to a vector register
+		regexp.MustCompile(`^VMOVDQ[AU]\d*(\.Z)? `),                    // between vector registers and memory
+		regexp.MustCompile(`^(VMOVD|KMOVQ) [A-Z0-9]+, [XK]\d+$`),       // from a general register
+		regexp.MustCompile(`^KXN?ORQ |^VZEROALL$`),
+	}
+	directive := regexp.MustCompile(`^(#|DATA |GLOBL )`)
+	var function string
+	var before []string
+	returns := 0
+	for line := range strings.Lines(string(source)) {
+		line, _, _ = strings.Cut(line, "//")
+		line = strings.Join(strings.Fields(line), " ")
+		switch {
+		case strings.HasPrefix(line, "TEXT "):
+			function = line
+			require.Contains(t, line, "NOSPLIT, $0-")
+			before = nil
+		case function == "" || line == "" || directive.MatchString(line):
+		case strings.HasSuffix(line, ":"):
+			before = append(before, line)
+		default:
+			require.True(t, slices.ContainsFunc(allowed, func(r *regexp.Regexp) bool { return r.MatchString(line) }), line)
+			if before = append(before, line); line == "RET" {
+				returns++
+				wiped := before[len(before)-2:]
+				if !strings.Contains(function, "AVX2") {
+					wiped = before[len(before)-18:]
+					for i := range 16 {
+						require.Equal(t, fmt.Sprintf("VPXORD X%d, X%[1]d, X%[1]d", 16+i), wiped[1+i], function)
+					}
+				}
+				require.Equal(t, "VZEROALL", wiped[0], function)
+			}
+		}
+	}
+	require.Equal(t, 4, returns)
 }

@@ -10,8 +10,11 @@ const (
 	// passAVX2 is how many bytes xorBlocksAVX2 computes at once.
 	passAVX2 = 6 * blockSize
 
-	// longStream is the length in bytes above which a stream fills the lanes of xorStreamAVX512 by itself.
-	longStream = 12 * blockSize
+	// rowBlocks is how many blocks a row of registers holds in xorStreamAVX512.
+	rowBlocks = 4
+
+	// longStream is the length in bytes above which a stream is best computed by itself.
+	longStream = 2 * rowBlocks * blockSize
 
 	streamLanes = 16
 )
@@ -60,57 +63,70 @@ func xorStreamAVX2(dst, src []byte, key *[StreamKeySize]byte) {
 	}
 }
 
-// xorStreams computes blocks of different streams in one pass of AVX-512.
+// xorStreams computes blocks of different streams in one pass of AVX-512, where that is faster than stream by stream.
 func xorStreams(streams []Stream) {
-	if chosen != avx512 || len(streams) < 2 {
+	if chosen != avx512 || !passesPay(streams) {
 		for _, s := range streams {
 			xorStream(s.Dst, s.Src, s.Key)
 		}
 		return
 	}
 	var pass streamPass
+	used := 0
 	for i := range streams {
 		s := &streams[i]
-		if len(s.Src) > longStream {
+		length := len(s.Src)
+		if length > longStream {
 			xorStream(s.Dst, s.Src, s.Key)
 			continue
 		}
-		for at := 0; at < len(s.Src); at += blockSize {
-			pass.add(s, at)
+		for at := 0; at < length; at += blockSize {
+			lane := used % streamLanes
+			pass.dst[lane], pass.src[lane] = &s.Dst[at], &s.Src[at]
+			pass.keys[lane] = s.Key
+			pass.lengths[lane] = min(length-at, blockSize)
+			pass.counters[lane] = uint32(at / blockSize)
+			if used++; used%streamLanes == 0 {
+				pass.run(streamLanes)
+			}
 		}
 	}
-	pass.run()
+	pass.run(used % streamLanes)
+}
+
+// passesPay compares what short streams take together and alone, in cycles of one processor.
+func passesPay(streams []Stream) bool {
+	const pass, oneRow, twoRows = 900, 280, 440
+	blocks, alone := 0, 0
+	for i := range streams {
+		switch length := len(streams[i].Src); {
+		case length == 0 || length > longStream:
+			continue
+		case length > rowBlocks*blockSize:
+			alone += twoRows
+		default:
+			alone += oneRow
+		}
+		blocks += (len(streams[i].Src) + blockSize - 1) / blockSize
+	}
+	return alone > pass*((blocks+streamLanes-1)/streamLanes)
 }
 
 // streamPass is what xorBlocksAVX512 computes at once: a block in each lane.
 type streamPass struct {
-	used     int
 	dst, src [streamLanes]*byte
 	lengths  [streamLanes]int
 	keys     [streamLanes]*[StreamKeySize]byte
 	counters [streamLanes]uint32
 }
 
-// add adds the block of s at an offset in bytes.
-func (p *streamPass) add(s *Stream, at int) {
-	i := p.used
-	p.dst[i], p.src[i] = &s.Dst[at], &s.Src[at]
-	p.lengths[i] = min(len(s.Src)-at, blockSize)
-	p.keys[i] = s.Key
-	p.counters[i] = uint32(at / blockSize)
-	if p.used++; p.used == streamLanes {
-		p.run()
-	}
-}
-
-// run computes what was added. Lanes without a block compute the first one and write nothing.
-func (p *streamPass) run() {
-	if p.used == 0 {
+// run computes what is in the first lanes. The others compute the same as the first and write nothing.
+func (p *streamPass) run(used int) {
+	if used == 0 {
 		return
 	}
-	for i := p.used; i < streamLanes; i++ {
+	for i := used; i < streamLanes; i++ {
 		p.dst[i], p.src[i], p.lengths[i], p.keys[i] = p.dst[0], p.src[0], 0, p.keys[0]
 	}
 	xorBlocksAVX512(&p.dst, &p.src, &p.lengths, &p.keys, &p.counters)
-	p.used = 0
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,4 +39,27 @@ func each(t *testing.T, test func(t *testing.T)) {
 			test(t)
 		})
 	}
+}
+
+func TestNothingAllocates(t *testing.T) {
+	each(t, func(t *testing.T) {
+		h, hashes, streamKey := NewHash(), NewHashes(), new([32]byte)
+		for _, n := range []int{0, 100, 992, 1300} {
+			key, message, sum := make([]byte, 64), make([]byte, n), make([]byte, 32)
+			hashings := slices.Repeat([]Hashing{{sum, key, message}}, 11)
+			var streams []Stream
+			for third := range slices.Chunk(message, n/3+1) {
+				streams = append(streams, Stream{third, third, streamKey})
+			}
+			require.Zero(t, testing.AllocsPerRun(10, func() {
+				h.Reset(32, key)
+				h.Write(message)
+				sum = h.Sum(sum[:0])
+				h.Wipe()
+				hashes.Sum(hashings)
+				XORKeyStream(message, message, streamKey)
+				XORKeyStreams(streams)
+			}), "%d bytes", n)
+		}
+	})
 }
