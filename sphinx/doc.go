@@ -6,13 +6,13 @@
 // single-use reply block that its maker's correspondent sends one reply with, without knowing where to; the maker opens
 // that reply with the [ReplyKey] that belongs to it.
 //
-// Who sends much keeps a [Wrapper], which makes packets, SURBs and replies without allocating. Packets and SURBs that it
-// makes together, by WrapBatch and NewSURBs, take less time each, as those that an Unwrapper opens together do: processors
-// with a vector unit compute eight at once.
+// Who sends much keeps a [Wrapper], which makes packets, SURBs and replies without allocating. Packets and SURBs that
+// it makes together, by WrapBatch and NewSURBs, take less time each, as those that an Unwrapper opens together do:
+// processors with a vector unit compute eight at once.
 //
 // Guarantees: every packet of a network has one size whatever its path, its direction and its maker; a changed header
-// is refused at the next honest hop; a changed payload becomes noise; a replay is refused before its payload is touched;
-// nothing that comes in from outside makes this package panic; secrets are erased after use and never printed.
+// is refused at the next honest hop; a changed payload becomes noise; a replay is refused before its payload is
+// touched; nothing that comes in from outside makes this package panic; secrets are erased after use and never printed.
 //
 // Not given here: this package does no I/O and holds no packet back. Hiding when packets come and go is the mix's part.
 // A first hop and a last hop that work together can mark a packet by spoiling its payload, and the group is not

@@ -56,8 +56,8 @@ func newComposer(p Params, schedule *schedule.Schedule) *composer {
 }
 
 // outline draws what is random in a header for a path of some hops (§3.2): x, which it leaves where α will be, and the
-// padding behind what the last hop is to read, which is at the start of β. An exit reads what would be a client id of no
-// bytes (wire.ExitPrefix); the client id fits.
+// padding behind what the last hop is to read, which is at the start of β. An exit reads what would be a client id of
+// no bytes (wire.ExitPrefix); the client id fits.
 func (p Params) outline(header []byte, random io.Reader, hops int, client []byte, id MessageID) error {
 	if err := draw(random, p.alpha(header)); err != nil {
 		return err
@@ -86,8 +86,8 @@ func (c *composer) add(d draft) {
 	*at = d
 }
 
-// compose makes packets of the drafts and forgets these. On an error, which wraps ErrKey, it returns which of them it is
-// about, and they are worth nothing.
+// compose makes packets of the drafts and forgets these. On an error, which wraps ErrKey, it returns which of them it
+// is about, and they are worth nothing.
 func (c *composer) compose() (failed int, err error) {
 	defer c.forget()
 	if failed, err = c.agree(); err != nil {
@@ -122,8 +122,8 @@ func (c *composer) hops() (hops int) {
 	return hops
 }
 
-// Stage 1: α, and the keys of every hop i from αᵢ, yᵢ and sᵢ = (x·b₀·…·bᵢ₋₁)·yᵢ: two points a hop, one of them a multiple
-// of the base.
+// Stage 1: α, and the keys of every hop i from αᵢ, yᵢ and sᵢ = (x·b₀·…·bᵢ₋₁)·yᵢ: two points a hop, one of them a
+// multiple of the base.
 func (c *composer) agree() (failed int, err error) {
 	for i := range c.group() {
 		d := &c.drafts[i]
@@ -175,8 +175,8 @@ func (c *composer) agree() (failed int, err error) {
 	return 0, nil
 }
 
-// Stage 2: the header streams. Every hop XORs the same number of bytes, so all of them are made once and used twice: their
-// ends for the filler φ, their starts for β.
+// Stage 2: the header streams. Every hop XORs the same number of bytes, so all of them are made once and used twice:
+// their ends for the filler φ, their starts for β.
 func (c *composer) expand() {
 	streams := c.lists.streams[:0]
 	for i := range c.group() {

@@ -39,8 +39,8 @@ type replyKey struct {
 }
 
 // NewSURB makes a SURB whose reply goes along path, and then from its last hop to the client that this hop knows as
-// clientID (1 to MaxClientID(len(path)) bytes), together with id. The ReplyKey opens that reply. A Wrapper makes many, in
-// less time for each.
+// clientID (1 to MaxClientID(len(path)) bytes), together with id. The ReplyKey opens that reply. A Wrapper makes many,
+// in less time for each.
 //
 // From random, or crypto/rand where it is nil, it reads 32 bytes for x, the padding of the last β (§3.2), which is
 // 32(r−n)+31 bytes less the length of clientID for a path of n hops, and 32 bytes for k̃.
@@ -173,8 +173,8 @@ func (s *SURB) Use(dst, message []byte) (first Address, packet []byte, err error
 	return newWrapper(surb.params).Use(dst, s, message)
 }
 
-// Use is SURB.Use in the Wrapper's memory. It returns ErrParams, and the SURB stays unused, where that is of a network with
-// other parameters.
+// Use is SURB.Use in the Wrapper's memory. It returns ErrParams, and the SURB stays unused, where that is of a network
+// with other parameters.
 func (w *Wrapper) Use(dst []byte, with *SURB, message []byte) (first Address, packet []byte, err error) {
 	s, surb := w.w.get(), with.s.get()
 	switch p := s.params; {
@@ -224,8 +224,8 @@ func (k *ReplyKey) Open(payload []byte) (message []byte, err error) {
 	return newWrapper(reply.params).Open(k, payload)
 }
 
-// Open is ReplyKey.Open in the Wrapper's memory. It returns ErrParams, and the payload stays as it was, where the key is of
-// a network with other parameters.
+// Open is ReplyKey.Open in the Wrapper's memory. It returns ErrParams, and the payload stays as it was, where the key
+// is of a network with other parameters.
 func (w *Wrapper) Open(with *ReplyKey, payload []byte) (message []byte, err error) {
 	s, reply := w.w.get(), with.k.get()
 	switch p := s.params; {

@@ -11,14 +11,14 @@ import (
 
 // Wrap appends to dst a packet of PacketSize bytes that takes message along path to destination, a name of 1 to 127
 // bytes that the last hop understands, and returns the extended slice. The message may be empty, and MaxMessage bytes
-// long at most. dst's spare room must not overlap the other arguments. A Wrapper does the same for many packets, in less
-// time for each.
+// long at most. dst's spare room must not overlap the other arguments. A Wrapper does the same for many packets, in
+// less time for each.
 //
 // From random, or crypto/rand where it is nil, it reads 32 bytes for x and then the padding of the last β (§3.2),
 // 32(r−n)+31 bytes for a path of n hops. The packet is a function of the arguments and these bytes.
 //
-// Errors wrap ErrParams, ErrPath, ErrKey, ErrDestination, ErrMessageSize or what random returned; dst is then unchanged up
-// to its length.
+// Errors wrap ErrParams, ErrPath, ErrKey, ErrDestination, ErrMessageSize or what random returned; dst is then unchanged
+// up to its length.
 func (p Params) Wrap(dst []byte, random io.Reader, path []Hop, destination, message []byte) ([]byte, error) {
 	w, err := NewWrapper(p)
 	if err != nil {
@@ -44,8 +44,8 @@ func (w *Wrapper) Wrap(dst []byte, random io.Reader, path []Hop, destination, me
 // that as many calls of Wrap in turn would append, with the same bytes of random, all of which it reads before it
 // computes. Paths may differ in length.
 //
-// It makes all packets or none. Errors are those of Wrap and say which letter is at fault; dst is then unchanged up to its
-// length.
+// It makes all packets or none. Errors are those of Wrap and say which letter is at fault; dst is then unchanged up to
+// its length.
 func (w *Wrapper) WrapBatch(dst []byte, random io.Reader, letters []Letter) ([]byte, error) {
 	s := w.w.get()
 	p := s.params
