@@ -25,7 +25,7 @@ func measureCores(ctx context.Context, cfg Config, counts []int) ([]Cores, error
 	if err != nil {
 		return nil, err
 	}
-	rates, gains, got := make([][]float64, len(counts)), make([][]float64, len(counts)), make([][]float64, len(counts))
+	all := make([][]turn, len(counts)) // for each count, one a round
 	left := cfg.countdown(fmt.Sprintf("measuring 1 to %d cores", len(workers)), cfg.CoreSlice*time.Duration(len(counts)))
 	for round := range cfg.Rounds {
 		left(round)
@@ -33,27 +33,42 @@ func measureCores(ctx context.Context, cfg Config, counts []int) ([]Cores, error
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			rate, part, err := together(workers[:count], cfg.CoreSlice)
+			t, err := together(workers[:count], cfg.CoreSlice)
 			if err != nil {
 				return nil, fmt.Errorf("bench: %d cores: %w", count, err)
 			}
-			rates[i] = append(rates[i], rate)
-			gains[i] = append(gains[i], rate/rates[0][round])
-			got[i] = append(got[i], part)
+			all[i] = append(all[i], t)
 		}
 	}
-	all := make([]Cores, len(counts))
+	cores := make([]Cores, len(counts))
 	for i, count := range counts {
-		all[i] = Cores{count, summarize(rates[i]), summarize(gains[i]), summarize(got[i]), rates[i]}
+		over := func(f func(one, t turn) float64) (samples []float64) {
+			for round, t := range all[i] {
+				samples = append(samples, f(all[0][round], t))
+			}
+			return samples
+		}
+		rates := over(func(_, t turn) float64 { return t.rate })
+		cores[i] = Cores{
+			Cores: count, Rate: summarize(rates), Rounds: rates,
+			Gain: summarize(over(func(one, t turn) float64 { return t.rate / one.rate })),
+			Got:  summarize(over(func(_, t turn) float64 { return t.got })),
+			Each: summarize(over(func(_, t turn) float64 { return t.rate / t.got / float64(count) })),
+		}
 	}
-	return all, nil
+	return cores, nil
+}
+
+// turn is what workers did in one round.
+type turn struct {
+	rate float64 // packets per second
+	got  float64 // of as many cores' time as there are workers, the part that they had
 }
 
 // worker opens packets with keys and memory of its own.
 type worker struct {
 	op   *Operation
-	rate float64 // packets per second
-	got  float64 // of the time that went by, the part in which its thread ran
+	last turn
 	err  error
 }
 
@@ -69,9 +84,8 @@ func newWorkers(count int) ([]*worker, error) {
 	return workers, nil
 }
 
-// together lets workers work for as long, and returns how many packets a second they opened and which part of so many
-// cores' time they had.
-func together(workers []*worker, length time.Duration) (rate, got float64, err error) {
+// together lets workers work at the same time, for as long.
+func together(workers []*worker, length time.Duration) (sum turn, err error) {
 	var ready, done sync.WaitGroup
 	start := make(chan struct{})
 	for _, w := range workers {
@@ -91,12 +105,12 @@ func together(workers []*worker, length time.Duration) (rate, got float64, err e
 	done.Wait()
 	for _, w := range workers {
 		if w.err != nil {
-			return 0, 0, w.err
+			return turn{}, w.err
 		}
-		rate += w.rate
-		got += w.got / float64(len(workers))
+		sum.rate += w.last.rate
+		sum.got += w.last.got / float64(len(workers))
 	}
-	return rate, got, nil
+	return sum, nil
 }
 
 // work opens batches until the time is over. That each batch is laid ready counts, as it does for packets that come from a
@@ -114,6 +128,8 @@ func (w *worker) work(length time.Duration) {
 		calls++
 	}
 	took := time.Since(start)
-	w.rate = float64(calls*w.op.items()) / took.Seconds()
-	w.got = min(1, float64(processorTime()-processor)/float64(took))
+	w.last = turn{
+		rate: float64(calls*w.op.items()) / took.Seconds(),
+		got:  min(1, float64(processorTime()-processor)/float64(took)),
+	}
 }

@@ -12,7 +12,7 @@ import (
 
 // The lengths of a run: as long as figures need that are to be believed, and as short as shows that all of it works.
 var (
-	Long  = Config{Rounds: 15, Slice: 4 * time.Millisecond, CoreSlice: 100 * time.Millisecond}
+	Long  = Config{Rounds: 31, Slice: 2 * time.Millisecond, CoreSlice: 50 * time.Millisecond}
 	Quick = Config{Rounds: 3, Slice: 200 * time.Microsecond, CoreSlice: 5 * time.Millisecond}
 )
 
@@ -20,7 +20,7 @@ var (
 type Config struct {
 	Rounds    int            // slices of each operation, at least 1
 	Slice     time.Duration  // how long an operation is called for in a round, at least once
-	CoreSlice time.Duration  // the same for many cores
+	CoreSlice time.Duration  // the same for many cores, and for peers
 	Only      *regexp.Regexp // operations whose names match; nil: all
 	Progress  func(Progress) // called now and then; nil: not at all
 }
@@ -53,8 +53,16 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if len(makers) == 0 && !cores {
 		return nil, fmt.Errorf("bench: nothing that is measured has a name that matches %q", cfg.Only)
 	}
-	if err := measure(ctx, cfg, r, makers); err != nil {
-		return nil, err
+	if len(makers) > 0 {
+		if err := measure(ctx, cfg, r, makers); err != nil {
+			return nil, err
+		}
+	} else {
+		units, err := unitsNow(cfg.Rounds)
+		if err != nil {
+			return nil, err
+		}
+		r.Unit = summarize(units)
 	}
 	r.Shares = shares(r)
 	if cores {
@@ -110,11 +118,6 @@ func measure(ctx context.Context, cfg Config, r *Report, makers []maker) error {
 		r.Measurements = append(r.Measurements, m)
 		units = append(units, u...)
 	}
-	if len(units) == 0 { // the cores alone are measured
-		if units, err = unitsAlone(unit, cfg.Rounds); err != nil {
-			return err
-		}
-	}
 	r.Unit = summarize(units)
 	return nil
 }
@@ -140,11 +143,16 @@ func (c *comparison) measurement() (m Measurement, units []float64) {
 	}, units
 }
 
-// unitsAlone returns so many samples of U, of a few milliseconds each. The goroutine must be locked to its thread.
-func unitsAlone(unit *yardstick, count int) ([]float64, error) {
+// unitsNow returns so many samples of U by itself, of a few milliseconds each.
+func unitsNow(count int) ([]float64, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	unit, err := newYardstick()
+	if err != nil {
+		return nil, err
+	}
 	samples := make([]float64, count)
 	for i := range samples {
-		var err error
 		if samples[i], err = unit.slice(50); err != nil {
 			return nil, err
 		}

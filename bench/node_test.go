@@ -216,9 +216,9 @@ func (t *mixBench) send(b *testing.B, packets [][]byte) {
 func (t *mixBench) unwrapAlone(b *testing.B) float64 {
 	workers, err := newWorkers(runtime.GOMAXPROCS(0))
 	check(b, err)
-	rate, _, err := together(workers, 100*time.Millisecond)
+	turn, err := together(workers, 100*time.Millisecond)
 	check(b, err)
-	return rate
+	return turn.rate
 }
 
 func newIdentity(b *testing.B) (ed25519.PublicKey, ed25519.PrivateKey) {

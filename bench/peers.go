@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 )
@@ -86,30 +85,18 @@ func (p peerProgram) measure(ctx context.Context, cfg Config, folder, scratch st
 		return nil, err
 	}
 	report("measuring the peers")
-	before, err := unitNow(cfg.Rounds)
+	before, err := unitsNow(cfg.Rounds)
 	if err != nil {
 		return nil, err
 	}
 	options := []string{"--rounds", fmt.Sprint(cfg.Rounds), "--round-ms", fmt.Sprint(max(1, cfg.CoreSlice.Milliseconds()))}
 	out, failure := p.command(ctx, dir, scratch, append(p.run[:len(p.run):len(p.run)], options...))
-	after, err := unitNow(cfg.Rounds)
+	after, err := unitsNow(cfg.Rounds)
 	if err != nil {
 		return nil, err
 	}
-	peers, err := parsePeers(bytes.NewReader(out), before, after)
+	peers, err := parsePeers(bytes.NewReader(out), median(before), median(after))
 	return peers, errors.Join(failure, err)
-}
-
-// unitNow returns the median of U, of so many samples.
-func unitNow(count int) (float64, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	unit, err := newYardstick()
-	if err != nil {
-		return 0, err
-	}
-	samples, err := unitsAlone(unit, count)
-	return median(samples), err
 }
 
 // command runs arguments in dir and returns what they print, also where they fail. Of what they say of a failure, the error

@@ -42,6 +42,7 @@ type Cores struct {
 	Rate   Summary   `json:"packets_per_second"`
 	Gain   Summary   `json:"gain"` // that, as a multiple of one goroutine's in the same round
 	Got    Summary   `json:"got"`  // of as many cores' time, the part that other programs left
+	Each   Summary   `json:"packets_per_processor_second"`
 	Rounds []float64 `json:"rounds"`
 }
 

@@ -71,7 +71,7 @@ func (t *tables) header() {
 	t.printf("\nIn use here: %s for X25519, %s for ChaCha20 and BLAKE2b.\n", m.X25519, m.Symmetric)
 	t.printf("\nU, the unit, is one crypto/ecdh X25519 with ready keys: %s µs here (quartiles %s to %s). %s\n",
 		micro(r.Unit.Median), micro(r.Unit.Low), micro(r.Unit.High), Noise(r.Unit))
-	t.printf("Figures are medians of %d rounds on one core, each divided by the U right after it; the quartiles are beside them.\n", r.Rounds)
+	t.printf("Figures are medians of %d rounds on one core, each round divided by U right before and after; quartiles are beside them.\n", r.Rounds)
 }
 
 // Noise says how much the machine was at one's disposal, by the spread of U.
@@ -169,11 +169,11 @@ func (t *tables) cores() {
 	for _, c := range t.r.Cores {
 		rows = append(rows, []string{
 			fmt.Sprint(c.Cores), fmt.Sprintf("%.0f", c.Rate.Median), fmt.Sprintf("%.0f – %.0f", c.Rate.Low, c.Rate.High),
-			fmt.Sprintf("%.2f×", c.Gain.Median), fmt.Sprintf("%.0f %%", 100*c.Got.Median),
+			fmt.Sprintf("%.2f×", c.Gain.Median), fmt.Sprintf("%.0f %%", 100*c.Got.Median), fmt.Sprintf("%.0f", c.Each.Median),
 		})
 	}
-	t.write("Many cores: batches of 64, r = 5, P = 1024. Other programs left so much of that many cores' time",
-		[]string{"cores", "packets/s", "quartiles", "gain", "left"}, rows)
+	t.write("Many cores: batches of 64, r = 5, P = 1024; what other programs left of so many cores' time, and packets for each second of it",
+		[]string{"cores", "packets/s", "quartiles", "gain", "left", "packets per processor second"}, rows)
 }
 
 func (t *tables) shares() {
