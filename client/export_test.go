@@ -3,6 +3,7 @@ package client
 import (
 	"time"
 
+	"sphinxmix.example/client/stream"
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/sphinx"
 )
@@ -36,6 +37,23 @@ func (c *Client) WrapTooLate(to string) (bool, error) {
 		return false, err
 	}
 	packet, err := piece{r, &attempt{}}.packet(c, s, w)
+	return packet.bytes != nil, err
+}
+
+// WrapStreamTooLate wraps a cell with some SURBs, of streams that have ended, and reports whether a packet came of it.
+func (c *Client) WrapStreamTooLate(surbs int) (bool, error) {
+	exit, err := c.chooseExit(nil)
+	if err != nil {
+		return false, err
+	}
+	w, err := sphinx.NewWrapper(c.params)
+	if err != nil {
+		return false, err
+	}
+	t := &tunnel{exit: exit.ID(), Session: stream.New(stream.Config{Client: true, SURBSize: c.params.SURBSize()}, 1, time.Now())}
+	c.book.end(t)
+	s, _ := c.access.get()
+	packet, err := (&tunnelCell{t, stream.Cell{SURBs: surbs}}).packet(c, s, w)
 	return packet.bytes != nil, err
 }
 

@@ -193,6 +193,22 @@ func TestCellThatIsWrappedTooLateLeavesNothing(t *testing.T) {
 	})
 }
 
+// TestStreamCellThatIsWrappedTooLateLeavesNothing, however many SURBs it was to have.
+func TestStreamCellThatIsWrappedTooLateLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var e exits
+		c := nodetest.Start(t, nodetest.Config{
+			Node: func(i int, cfg *node.Config) { e.offer(t, i, cfg) },
+		}).Client("alice")
+		for _, surbs := range []int{1, 5} {
+			sent, err := c.WrapStreamTooLate(surbs)
+			require.NoError(t, err)
+			require.False(t, sent)
+			require.Zero(t, c.Expected(), "keys are kept of replies that nobody waits for")
+		}
+	})
+}
+
 // atMost is a Tap that lets that many frames pass from hosts, or mixes, whose name starts so to one host.
 func atMost(from, to string, passing int) nodetest.Tap {
 	var mu sync.Mutex
