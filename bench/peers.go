@@ -45,7 +45,7 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// MeasurePeers adds to r what the peers' programs below folder measure, each with U before and after it. What cannot run
+// MeasurePeers adds to r what the peers' programs below folder measure, each in several runs with U before and after it. What cannot run
 // here is added to r.Missing with the reason; an error is returned only where ctx ended or there is nothing to run.
 func MeasurePeers(ctx context.Context, cfg Config, r *Report, folder string) error {
 	if !isFolder(folder) {
@@ -85,19 +85,34 @@ func (p peerProgram) measure(ctx context.Context, cfg Config, folder, scratch st
 		return nil, err
 	}
 	report("measuring the peers")
-	before, err := unitsNow(cfg.Rounds)
-	if err != nil {
-		return nil, err
+	var lines []peerLine
+	before, err := unitsNow(unitSamples)
+	for pass := 0; pass < peerPasses && err == nil; pass++ {
+		rounds := (cfg.Rounds + pass) / peerPasses // of all passes together: cfg.Rounds
+		if rounds == 0 {
+			continue
+		}
+		options := []string{"--rounds", fmt.Sprint(rounds), "--round-ms", fmt.Sprint(max(1, cfg.CoreSlice.Milliseconds()))}
+		var out []byte
+		out, err = p.command(ctx, dir, scratch, append(p.run[:len(p.run):len(p.run)], options...))
+		after, failure := unitsNow(unitSamples)
+		if failure != nil {
+			return nil, failure
+		}
+		read, failure := readPeers(bytes.NewReader(out), (median(before)+median(after))/2)
+		lines, before = append(lines, read...), after
+		if err == nil {
+			err = failure
+		}
 	}
-	options := []string{"--rounds", fmt.Sprint(cfg.Rounds), "--round-ms", fmt.Sprint(max(1, cfg.CoreSlice.Milliseconds()))}
-	out, failure := p.command(ctx, dir, scratch, append(p.run[:len(p.run):len(p.run)], options...))
-	after, err := unitsNow(cfg.Rounds)
-	if err != nil {
-		return nil, err
-	}
-	peers, err := parsePeers(bytes.NewReader(out), median(before), median(after))
-	return peers, errors.Join(failure, err)
+	return peersOf(lines), err
 }
+
+// A program's rounds are spread over so many runs of it, with so many samples of U between two.
+const (
+	peerPasses  = 4
+	unitSamples = 9
+)
 
 // command runs arguments in dir and returns what they print, also where they fail. Of what they say of a failure, the error
 // has the last line.
@@ -132,50 +147,61 @@ func (p peerProgram) command(ctx context.Context, dir, scratch string, arguments
 
 // peerLine is one measurement of one round, as the programs print it in JSON.
 type peerLine struct {
-	Peer      string  `json:"peer"`
-	Version   string  `json:"version"`
-	Operation string  `json:"operation"`
-	Hops      int     `json:"hops"`
-	Payload   int     `json:"payload"`
-	Packet    int     `json:"packet"`
-	Nano      float64 `json:"ns"`
-	Note      string  `json:"note"`
+	Peer        string  `json:"peer"`
+	Version     string  `json:"version"`
+	Operation   string  `json:"operation"`
+	Hops        int     `json:"hops"`
+	Payload     int     `json:"payload"`
+	Packet      int     `json:"packet"`
+	Nanoseconds float64 `json:"ns"`
+	Note        string  `json:"note"`
+
+	unit float64 // ns of U around the run that printed it
 }
 
-// parsePeers collects the rounds of each measurement, in the order in which the first of each comes. before and after are
-// U around them, in nanoseconds. It stops at what is no measurement and returns what came before, beside an error.
-func parsePeers(from io.Reader, before, after float64) ([]Peer, error) {
-	var peers []Peer
-	at := make(map[peerLine]int) // by all but the time
-	var failure error
+// readPeers reads what a program prints, with what U took around it. It stops at what is no measurement and returns what
+// came before, beside an error.
+func readPeers(from io.Reader, unit float64) (all []peerLine, err error) {
 	for lines := bufio.NewScanner(from); lines.Scan(); {
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
-		var line peerLine
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Peer == "" || line.Operation == "" || !(line.Nano > 0) {
-			failure = fmt.Errorf("a line that is no measurement: %.80q", lines.Text())
-			break
+		line := peerLine{unit: unit}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Peer == "" || line.Operation == "" || !(line.Nanoseconds > 0) {
+			return all, fmt.Errorf("a line that is no measurement: %.80q", lines.Text())
 		}
+		all = append(all, line)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("it printed no measurement")
+	}
+	return all, nil
+}
+
+// peersOf collects the rounds of each measurement, in the order in which the first of each came.
+func peersOf(lines []peerLine) []Peer {
+	var peers []Peer
+	at := make(map[peerLine]int) // by all but the times
+	for _, line := range lines {
 		key := line
-		key.Nano = 0
+		key.Nanoseconds, key.unit = 0, 0
 		i, known := at[key]
 		if !known {
 			i = len(peers)
 			at[key] = i
 			peers = append(peers, Peer{
 				Peer: line.Peer, Version: line.Version, Operation: line.Operation, Note: line.Note,
-				Hops: line.Hops, Payload: line.Payload, Packet: line.Packet, Before: before, After: after,
+				Hops: line.Hops, Payload: line.Payload, Packet: line.Packet,
 			})
 		}
-		peers[i].Rounds = append(peers[i].Rounds, line.Nano)
+		peers[i].Rounds = append(peers[i].Rounds, PeerRound{line.Nanoseconds, line.unit})
 	}
 	for i := range peers {
-		peers[i].Nanoseconds = summarize(peers[i].Rounds)
-		peers[i].Units = peers[i].Nanoseconds.Times(2 / (before + after))
+		var nanoseconds, units []float64
+		for _, r := range peers[i].Rounds {
+			nanoseconds, units = append(nanoseconds, r.Nanoseconds), append(units, r.Nanoseconds/r.Unit)
+		}
+		peers[i].Nanoseconds, peers[i].Units = summarize(nanoseconds), summarize(units)
 	}
-	if len(peers) == 0 && failure == nil {
-		failure = errors.New("it printed no measurement")
-	}
-	return peers, failure
+	return peers
 }

@@ -16,27 +16,30 @@ const printed = `{"peer":"a","version":"v1","operation":"unwrap","hops":5,"paylo
 {"peer":"b","version":"v2","operation":"unwrap","round":1,"ns":700,"note":"m"}
 `
 
-func TestParsePeers(t *testing.T) {
-	peers, err := parsePeers(strings.NewReader(printed), 90, 110)
+func TestReadPeers(t *testing.T) {
+	first, err := readPeers(strings.NewReader(printed), 100)
 	require.NoError(t, err)
+	second, err := readPeers(strings.NewReader(printed), 200)
+	require.NoError(t, err)
+	peers := peersOf(append(first, second...))
 	require.Len(t, peers, 3)
 	require.Equal(t, Peer{
-		Peer: "a", Version: "v1", Operation: "unwrap", Hops: 5, Payload: 1024, Packet: 1248, Note: "n", Before: 90, After: 110,
-		Nanoseconds: Summary{400, 350, 450}, Units: Summary{4, 3.5, 4.5}, Rounds: []float64{300, 500},
+		Peer: "a", Version: "v1", Operation: "unwrap", Hops: 5, Payload: 1024, Packet: 1248, Note: "n",
+		Nanoseconds: Summary{400, 300, 500}, Units: Summary{2.75, 2.25, 3.5},
+		Rounds: []PeerRound{{300, 100}, {500, 100}, {300, 200}, {500, 200}},
 	}, peers[0])
 	require.Equal(t, "wrap", peers[1].Operation)
 	require.Equal(t, "b", peers[2].Peer)
 }
 
-// TestParsePeersKeepsWhatWasGood before what is not a measurement.
-func TestParsePeersKeepsWhatWasGood(t *testing.T) {
+// TestReadPeersKeepsWhatWasGood before what is not a measurement.
+func TestReadPeersKeepsWhatWasGood(t *testing.T) {
 	for _, bad := range []string{"Compiling", "{}", `{"peer":"a","operation":"unwrap","ns":0}`, `{"peer":"a","operation":"unwrap","ns":-1}`} {
-		peers, err := parsePeers(strings.NewReader(printed+bad+"\n"+printed), 1, 1)
+		lines, err := readPeers(strings.NewReader(printed+bad+"\n"+printed), 1)
 		require.ErrorContains(t, err, "no measurement", bad)
-		require.Len(t, peers, 3, bad)
-		require.Len(t, peers[0].Rounds, 2, bad)
+		require.Len(t, lines, 4, bad)
 	}
-	_, err := parsePeers(strings.NewReader(""), 1, 1)
+	_, err := readPeers(strings.NewReader(""), 1)
 	require.ErrorContains(t, err, "no measurement")
 }
 
@@ -63,7 +66,7 @@ func TestPeersThatCannotRun(t *testing.T) {
 	require.NoError(t, MeasurePeers(t.Context(), cfg, r, folder))
 	require.Len(t, r.Peers, 1)
 	require.Len(t, r.Missing, 3)
-	require.Positive(t, r.Peers[0].Before)
+	require.Positive(t, r.Peers[0].Units.Median)
 }
 
 func TestPeersFolder(t *testing.T) {

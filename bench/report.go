@@ -61,20 +61,24 @@ type Part struct {
 	Units     float64 `json:"u"`
 }
 
-// Peer is another implementation, measured by its own program between two measurements of U.
+// Peer is another implementation, measured by its own program, in several runs between measurements of U.
 type Peer struct {
-	Peer        string    `json:"peer"`
-	Version     string    `json:"version"`
-	Operation   string    `json:"operation"` // "unwrap", one hop that relays; "wrap", a sender; ...
-	Hops        int       `json:"hops,omitempty"`
-	Payload     int       `json:"payload,omitempty"` // bytes
-	Packet      int       `json:"packet,omitempty"`  // bytes
-	Note        string    `json:"note"`              // what is compared
-	Nanoseconds Summary   `json:"ns"`
-	Units       Summary   `json:"u"` // in the mean of U before and after
-	Before      float64   `json:"unit_before_ns"`
-	After       float64   `json:"unit_after_ns"`
-	Rounds      []float64 `json:"rounds"` // ns
+	Peer        string      `json:"peer"`
+	Version     string      `json:"version"`
+	Operation   string      `json:"operation"` // "unwrap", one hop that relays; "wrap", a sender; ...
+	Hops        int         `json:"hops,omitempty"`
+	Payload     int         `json:"payload,omitempty"` // bytes
+	Packet      int         `json:"packet,omitempty"`  // bytes
+	Note        string      `json:"note"`              // what is compared
+	Nanoseconds Summary     `json:"ns"`
+	Units       Summary     `json:"u"`
+	Rounds      []PeerRound `json:"rounds"`
+}
+
+// PeerRound is what a peer's program measured in one round, and U around that run of the program.
+type PeerRound struct {
+	Nanoseconds float64 `json:"ns"`
+	Unit        float64 `json:"unit_ns"`
 }
 
 // Missing is what could not be measured, and why.

@@ -32,12 +32,13 @@ func (t *tables) peers() {
 				continue
 			}
 			measured := &bench.Measurement{Nanoseconds: p.Nanoseconds, Units: p.Units}
-			rows = append(rows, append([]string{p.Peer, p.Version, number(p.Payload), number(p.Hops)},
+			payload, hops := number(p.Payload), number(p.Hops)
+			if operation == "x25519" {
+				payload, hops = "", "" // which have no part in it
+			}
+			rows = append(rows, append([]string{p.Peer, p.Version, payload, hops},
 				append(figures(measured), timesAs(measured, single), timesAs(measured, batch))...))
 			note := fmt.Sprintf("%s: %s.", p.Peer, strings.TrimSuffix(p.Note, "."))
-			if shift := p.After/p.Before - 1; shift > 0.1 || shift < -0.1 {
-				note += fmt.Sprintf(" (U was %s µs before it and %s µs after it: repeat this one.)", micro(p.Before), micro(p.After))
-			}
 			notes += fold(note, 118)
 		}
 		if len(rows) == own {

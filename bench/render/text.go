@@ -35,10 +35,9 @@ func Text(w io.Writer, r *bench.Report) error {
 		}
 	}
 	for _, p := range r.Peers {
-		unit := (p.Before + p.After) / 2
-		for _, ns := range p.Rounds {
+		for _, r := range p.Rounds {
 			fmt.Fprintf(out, "BenchmarkPeer/peer=%s/op=%s/r=%d/P=%d%s\t1\t%.1f ns/op\t%.1f ns/U\t%.5g U/op\n",
-				p.Peer, p.Operation, p.Hops, p.Payload, suffix, ns, unit, ns/unit)
+				p.Peer, p.Operation, p.Hops, p.Payload, suffix, r.Nanoseconds, r.Unit, r.Nanoseconds/r.Unit)
 		}
 	}
 	return out.Flush()
