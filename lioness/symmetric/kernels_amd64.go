@@ -26,3 +26,10 @@ func xorBlocksAVX2(dst *byte, src *byte, blocks int, key *[32]byte, counter uint
 //
 //go:noescape
 func hashLanesAVX512(state *[8][8]uint64, sums *[8]*byte, keys *[8]*byte, messages *[8]*byte, size int, keySize int, length int, parameters uint64)
+
+// hashRowsAVX512 sets the size bytes at sum to the BLAKE2b of the length bytes at message under the keySize bytes at
+// key. parameters is the word that goes into the first of the initial chaining value. ordered is working memory,
+// which is cleared.
+//
+//go:noescape
+func hashRowsAVX512(ordered *[24][8]uint64, sum *byte, key *byte, message *byte, size int, keySize int, length int, parameters uint64)

@@ -6,9 +6,6 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// BLAKE2b in eight lanes: register i holds word i of the working vector of eight messages, and 16+i word i of their
-// message blocks, so that all 32 registers are in use and nothing else is needed.
-
 const hashBlockSize = 128 // bytes of message in a block of BLAKE2b
 
 // iv is BLAKE2b's initialisation vector (RFC 7693, §2.6).
@@ -33,99 +30,39 @@ var schedule = [10][16]int{
 
 const hashRounds = 12
 
-// column is what the function G changes: a column or a diagonal of the working vector.
-type column struct{ a, b, c, d reg.Register }
+// lower and upper are the masks of hashBlocks.
+var lower, upper = reg.K1, reg.K2
 
-// mix is the function G of RFC 7693, §3.1, for four columns side by side, each with the two message words that it adds.
-func mix(columns [4]column, words [4][2]reg.Register) {
-	each := func(step func(column)) {
-		for _, v := range columns {
-			step(v)
-		}
-	}
-	for half, turn := range [2]struct{ d, b uint64 }{{32, 24}, {16, 63}} {
-		for i, v := range columns {
-			VPADDQ(words[i][half], v.a, v.a)
-		}
-		each(func(v column) { VPADDQ(v.b, v.a, v.a) })
-		each(func(v column) { VPXORQ(v.a, v.d, v.d) })
-		each(func(v column) { VPRORQ(Imm(turn.d), v.d, v.d) })
-		each(func(v column) { VPADDQ(v.d, v.c, v.c) })
-		each(func(v column) { VPXORQ(v.c, v.b, v.b) })
-		each(func(v column) { VPRORQ(Imm(turn.b), v.b, v.b) })
-	}
+// hashConstants is what the kernels of BLAKE2b read beside their parameters.
+type hashConstants struct {
+	iv    Mem
+	order Mem // for each half of each round, where the words are that rows add: four at first, and four more
 }
 
-// hashRound is round i of BLAKE2b: four columns, then four diagonals.
-func hashRound(i int) {
-	order := schedule[i%len(schedule)]
-	for turn := range 2 {
-		var columns [4]column
-		var words [4][2]reg.Register
-		for j := range columns {
-			columns[j] = column{z(j), z(4 + (j+turn)%4), z(8 + (j+2*turn)%4), z(12 + (j+3*turn)%4)}
-			words[j] = [2]reg.Register{z(16 + order[8*turn+2*j]), z(16 + order[8*turn+2*j+1])}
-		}
-		mix(columns, words)
-	}
-}
-
-// transposeLanes transposes 8×8 64-bit words: to[i] is set to word i of each of from, which is overwritten.
-func transposeLanes(from, to [8]reg.Register) {
-	for i := 0; i < 8; i += 2 { // even words of two registers, and odd ones
-		VPUNPCKLQDQ(from[i+1], from[i], to[i])
-		VPUNPCKHQDQ(from[i+1], from[i], to[i+1])
-	}
-	for odd := range 2 {
-		transposeQuarters(
-			[4]reg.Register{to[odd], to[2+odd], to[4+odd], to[6+odd]},
-			[4]reg.Register{from[odd], from[2+odd], from[4+odd], from[6+odd]},
-		)
-	}
-}
-
-func eight(from int) (registers [8]reg.Register) {
-	for i := range registers {
-		registers[i] = z(from + i)
-	}
-	return registers
-}
-
-// hashLanesAVX512 is the kernel for eight messages.
-func hashLanesAVX512() {
-	initial := GLOBL("iv", RODATA|NOPTR)
+func newHashConstants() hashConstants {
+	constants := hashConstants{iv: GLOBL("iv", RODATA|NOPTR)}
 	for i, word := range iv {
 		DATA(8*i, U64(word))
 	}
-	TEXT("hashLanesAVX512", NOSPLIT, "func(state *[8][8]uint64, sums, keys, messages *[8]*byte, "+
-		"size, keySize, length int, parameters uint64)")
-	Doc("hashLanesAVX512 sets the size bytes at each of sums to the BLAKE2b of the length bytes at its message under the",
-		"keySize bytes at its key. parameters is the word that goes into the first of the initial chaining value.",
-		"state is working memory, which is cleared.")
-	Pragma("noescape")
-	state := Load(Param("state"), GP64())
-	sums := Load(Param("sums"), GP64())
-	keys := Load(Param("keys"), GP64())
-	messages := Load(Param("messages"), GP64())
-	size := Load(Param("size"), GP64())
-	keySize := Load(Param("keySize"), GP64())
-	left := Load(Param("length"), GP64())
-	parameters := Load(Param("parameters"), GP64())
-
-	VPBROADCASTQ(parameters, z(0))
-	for i := range 8 {
-		if i == 0 {
-			VPXORQ_BCST(initial, z(0), z(0))
-		} else {
-			VPBROADCASTQ(initial.Offset(8*i), z(i))
+	constants.order = GLOBL("order", RODATA|NOPTR)
+	for round, order := range schedule {
+		for turn := range 2 {
+			for half := range 2 {
+				for i := range 4 {
+					// Diagonals are where their words of b are, one to the right.
+					word := order[8*turn+2*((i+3*turn)%4)+half]
+					DATA(8*(16*round+8*turn+4*half+i), U64(uint64(word)))
+				}
+			}
 		}
-		VMOVDQU64(z(i), Mem{Base: state, Disp: 64 * i})
 	}
+	return constants
+}
 
-	// from[i]+at is where lane i reads its next block, of which lower and upper cover what there is; the rest is zero.
-	// next is where it reads the one after that in its message; counter and final are t and f of RFC 7693, §3.2.
+// hashBlocks lets compress read each block of the key and the message, at from+at, and take it up; masks lower and upper
+// cover what there is of its two halves, and the rest is zero. counter and final are t and f of RFC 7693, §3.2.
+func hashBlocks(key, message, keySize, left reg.Register, compress func(from, at, counter, final reg.Register)) {
 	from, at, next, counter, final := GP64(), GP64(), GP64(), GP64(), GP64()
-	lower, upper := reg.K1, reg.K2
 	XORQ(at, at)
 	XORQ(next, next)
 	XORQ(counter, counter)
@@ -134,7 +71,7 @@ func hashLanesAVX512() {
 	JZ(LabelRef("message"))
 
 	Comment("The key is a block, and the last one if there is no message.")
-	MOVQ(keys, from)
+	MOVQ(key, from)
 	MOVQ(U32(hashBlockSize), counter)
 	setMask(lower, keySize)
 	KXORQ(upper, upper, upper)
@@ -144,7 +81,7 @@ func hashLanesAVX512() {
 	JMP(LabelRef("block"))
 
 	Label("message")
-	MOVQ(messages, from)
+	MOVQ(message, from)
 	MOVQ(next, at)
 	ADDQ(U32(hashBlockSize), next)
 	CMPQ(left, U32(hashBlockSize))
@@ -166,49 +103,7 @@ func hashLanesAVX512() {
 	setMask(upper, left)
 
 	Label("block")
-	message := GP64()
-	for half, mask := range []reg.Register{lower, upper} {
-		for lane := range 8 {
-			MOVQ(Mem{Base: from, Disp: 8 * lane}, message)
-			VMOVDQU8_Z(Mem{Base: message, Index: at, Scale: 1, Disp: 64 * half}, mask, z(lane+8*half))
-		}
-		transposeLanes(eight(8*half), eight(16+8*half))
-	}
-	for i := range 8 {
-		VMOVDQU64(Mem{Base: state, Disp: 64 * i}, z(i))
-		switch i {
-		case 4:
-			VPBROADCASTQ(counter, z(12))
-			VPXORQ_BCST(initial.Offset(8*i), z(12), z(12))
-		case 6:
-			VPBROADCASTQ(final, z(14))
-			VPXORQ_BCST(initial.Offset(8*i), z(14), z(14))
-		default:
-			VPBROADCASTQ(initial.Offset(8*i), z(8+i))
-		}
-	}
-	for i := range hashRounds {
-		Comment(name("Round %d.", i+1))
-		hashRound(i)
-	}
-	for i := range 8 {
-		VPXORQ(z(8+i), z(i), z(i))
-		VPXORQ(Mem{Base: state, Disp: 64 * i}, z(i), z(i))
-		VMOVDQU64(z(i), Mem{Base: state, Disp: 64 * i})
-	}
+	compress(from, at, counter, final)
 	TESTQ(final, final)
 	JZ(LabelRef("message"))
-
-	Comment("Lanes without a message of their own write once more what the first has written.")
-	transposeLanes(eight(0), eight(16))
-	setMask(lower, size)
-	VPXORQ(z(0), z(0), z(0))
-	sum := GP64()
-	for i := range 8 {
-		MOVQ(Mem{Base: sums, Disp: 8 * i}, sum)
-		VMOVDQU8(z(16+i), lower, Mem{Base: sum})
-		VMOVDQU64(z(0), Mem{Base: state, Disp: 64 * i})
-	}
-	wipe(32)
-	RET()
 }

@@ -14,10 +14,12 @@ import . "github.com/mmcloughlin/avo/build"
 
 func main() {
 	ConstraintExpr("amd64,!purego")
-	constants := newChaChaConstants()
-	xorStreamAVX512(constants)
-	xorBlocksAVX512(constants)
-	xorBlocksAVX2(constants)
-	hashLanesAVX512()
+	chachaConstants := newChaChaConstants()
+	xorStreamAVX512(chachaConstants)
+	xorBlocksAVX512(chachaConstants)
+	xorBlocksAVX2(chachaConstants)
+	hashConstants := newHashConstants()
+	hashLanesAVX512(hashConstants)
+	hashRowsAVX512(hashConstants)
 	Generate()
 }
