@@ -17,11 +17,12 @@ type kernel struct {
 }
 
 const (
-	limbs = 5  // of a field element in a vector, of weights 2⁵¹ᵏ
+	limbs = 5  // of a field element in a vector, of weights 2⁵²ᵏ
 	rows  = 64 // vectors of a kernel's memory
 	most  = 64 // multiplications that share one inversion
 
-	low51 = 1<<51 - 1
+	low52 = 1<<52 - 1
+	low47 = 1<<47 - 1 // of the last limb
 )
 
 // memory is what kernels compute in, and behind them one inversion for all.
@@ -96,10 +97,10 @@ func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Element)
 	for packet := range k.packets {
 		job := &group[min(packet, len(group)-1)] // idle elements do the same again
 		u := unpack(job.Point)
-		m.put(k, k.coordinate(packet, 0), [limbs]uint64{1})                                                                         // X₂ + Z₂, where Z₂ = 0
-		m.put(k, k.coordinate(packet, 1), [limbs]uint64{1})                                                                         // X₂ − Z₂
-		m.put(k, k.coordinate(packet, 2), [limbs]uint64{u[0] + 1, u[1], u[2], u[3], u[4]})                                          // X₃ + Z₃, where Z₃ = 1
-		m.put(k, k.coordinate(packet, 3), [limbs]uint64{u[0] + low51 - 19, u[1] + low51, u[2] + low51, u[3] + low51, u[4] + low51}) // X₃ − Z₃ + p
+		m.put(k, k.coordinate(packet, 0), [limbs]uint64{1})          // X₂ + Z₂, where Z₂ = 0
+		m.put(k, k.coordinate(packet, 1), [limbs]uint64{1})          // X₂ − Z₂
+		m.put(k, k.coordinate(packet, 2), plus(u, [limbs]uint64{1})) // X₃ + Z₃, where Z₃ = 1
+		m.put(k, k.coordinate(packet, 3), plus(u, minusOne))         // X₃ − Z₃
 		at, copies := rowPoint*k.width+packet, 1
 		if k.quad {
 			at, copies = rowPoint*k.width+4*packet, 4
@@ -133,35 +134,52 @@ func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Element)
 func unpack(u *Key) [limbs]uint64 {
 	w := func(i int) uint64 { return binary.LittleEndian.Uint64(u[8*i:]) }
 	return [limbs]uint64{
-		w(0) & low51,
-		(w(0)>>51 | w(1)<<13) & low51,
-		(w(1)>>38 | w(2)<<26) & low51,
-		(w(2)>>25 | w(3)<<39) & low51,
-		w(3) >> 12 & low51,
+		w(0) & low52,
+		(w(0)>>52 | w(1)<<12) & low52,
+		(w(1)>>40 | w(2)<<24) & low52,
+		(w(2)>>28 | w(3)<<36) & low52,
+		w(3) >> 16 & low47,
 	}
 }
 
-// take sets e to a coordinate of a packet, whose limbs have at most 52 bits.
+// minusOne is −1 mod p.
+var minusOne = [limbs]uint64{low52 - 19, low52, low52, low52, low47}
+
+// plus returns a + b.
+func plus(a, b [limbs]uint64) [limbs]uint64 {
+	for i := range a {
+		a[i] += b[i]
+	}
+	return carry(a)
+}
+
+// carry gives what the last limb has above 47 bits to the first, because 2²⁵⁵ = 19, and then what each has above 52 to
+// the next. The last one may end with a bit more than 47.
+func carry(a [limbs]uint64) [limbs]uint64 {
+	a[0] += 19 * (a[limbs-1] >> 47)
+	a[limbs-1] &= low47
+	for i := range limbs - 1 {
+		a[i+1] += a[i] >> 52
+		a[i] &= low52
+	}
+	return a
+}
+
+// take sets e to a coordinate of a packet: limbs of which all but the last have anything above their 52 bits.
 func (m *memory) take(k *kernel, packet, coordinate int, e *field.Element) {
 	at := k.coordinate(packet, coordinate)
 	var l [limbs]uint64
 	for i := range l {
 		l[i] = m.vectors[at+i*k.width]
-	}
-	for range 2 { // the second time only l₀ can have a bit above 51, and gives it to l₁ without a carry
-		for i := range limbs - 1 {
-			l[i+1] += l[i] >> 51
-			l[i] &= low51
+		if i < limbs-1 {
+			l[i] &= low52
 		}
-		l[0] += 19 * (l[limbs-1] >> 51)
-		l[limbs-1] &= low51
 	}
-	l[1] += l[0] >> 51
-	l[0] &= low51
-	binary.LittleEndian.PutUint64(m.bytes[0:], l[0]|l[1]<<51)
-	binary.LittleEndian.PutUint64(m.bytes[8:], l[1]>>13|l[2]<<38)
-	binary.LittleEndian.PutUint64(m.bytes[16:], l[2]>>26|l[3]<<25)
-	binary.LittleEndian.PutUint64(m.bytes[24:], l[3]>>39|l[4]<<12)
+	l = carry(carry(l)) // the second time for what the first one carried to the end
+	binary.LittleEndian.PutUint64(m.bytes[0:], l[0]|l[1]<<52)
+	binary.LittleEndian.PutUint64(m.bytes[8:], l[1]>>12|l[2]<<40)
+	binary.LittleEndian.PutUint64(m.bytes[16:], l[2]>>24|l[3]<<28)
+	binary.LittleEndian.PutUint64(m.bytes[24:], l[3]>>36|l[4]<<16)
 	if _, err := e.SetBytes(m.bytes[:]); err != nil {
 		panic("x25519: unreachable: an element has 32 bytes")
 	}

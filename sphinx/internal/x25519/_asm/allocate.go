@@ -48,20 +48,25 @@ func allocate(p *program, to target) *allocator {
 	for i, item := range p.body {
 		switch item := item.(type) {
 		case *value:
-			for _, argument := range item.arguments {
+			if item.operation == keep {
+				continue
+			}
+			for _, argument := range item.sources() {
 				a.uses[argument] = append(a.uses[argument], i)
 			}
 		case store:
-			a.uses[item.value] = append(a.uses[item.value], i)
+			a.uses[item.value.source()] = append(a.uses[item.value.source()], i)
 		}
 	}
 	for i, item := range p.body {
 		a.now = i
 		switch item := item.(type) {
 		case *value:
-			if item.operation == load {
+			switch item.operation {
+			case load:
 				a.home[item] = item.at
-			} else {
+			case keep:
+			default:
 				a.compute(item)
 			}
 		case store:
@@ -70,8 +75,8 @@ func allocate(p *program, to target) *allocator {
 					panic("a row is overwritten before its last use")
 				}
 			}
-			a.to.store(a.register(item.value), item.at)
-			a.used(item.value)
+			a.to.store(a.register(item.value.source()), item.at)
+			a.used(item.value.source())
 		}
 	}
 	return a
@@ -83,7 +88,7 @@ func (a *allocator) memory() int { return rowFree + len(a.rows) }
 func (a *allocator) compute(v *value) {
 	arguments := make([]operand, len(v.arguments))
 	// The last argument may be in memory, and of two that commute the first may stand last.
-	order := slices.Clone(v.arguments)
+	order := v.sources()
 	from := 0
 	if v.changesFirst() {
 		from = 1
@@ -98,20 +103,18 @@ func (a *allocator) compute(v *value) {
 		}
 		arguments[i] = operand{register: a.registerBut(argument, order)}
 	}
-	for _, argument := range v.arguments {
-		a.used(argument)
-	}
 	var into int
-	if v.changesFirst() {
-		first := arguments[0].register
-		if a.next(v.arguments[0]) == never {
-			into = first
-		} else {
-			into = a.free(order)
-			a.to.copy(into, first)
-			arguments[0].register = into
-		}
-	} else {
+	switch {
+	case v.changesFirst() && a.after(order[0]) != never: // change a copy, in none of the arguments' registers
+		into = a.free(order)
+		a.to.copy(into, arguments[0].register)
+		arguments[0].register = into
+		a.release(order)
+	case v.changesFirst():
+		a.release(order)
+		into = arguments[0].register
+	default:
+		a.release(order)
 		into = a.free(nil) // an argument's will do: it is read before
 	}
 	a.holds[into], a.in[v] = v, into
@@ -121,18 +124,26 @@ func (a *allocator) compute(v *value) {
 	}
 }
 
+// sources are what v is computed from.
+func (v *value) sources() (all []*value) {
+	for _, argument := range v.arguments {
+		all = append(all, argument.source())
+	}
+	return all
+}
+
 // changesFirst reports whether the instruction of v overwrites its first argument.
 func (v *value) changesFirst() bool {
 	return v.operation == low || v.operation == high || v.operation == addAt || v.operation == subtractAt
 }
 
 func (v *value) commutes() bool {
-	return slices.Contains([]operation{add, low, high, and, multiply}, v.operation)
+	return slices.Contains([]operation{add, low, high, and}, v.operation)
 }
 
 // readsMemory reports whether the last argument of v's instruction may be in memory.
 func (v *value) readsMemory() bool {
-	return !slices.Contains([]operation{shiftLeft, shiftRight, constant}, v.operation)
+	return !slices.Contains([]operation{shiftRight, constant}, v.operation)
 }
 
 func (a *allocator) isIn(v *value) bool { _, ok := a.in[v]; return ok }
@@ -230,6 +241,13 @@ func (a *allocator) drop(v *value) {
 	if r, ok := a.in[v]; ok {
 		a.holds[r] = nil
 		delete(a.in, v)
+	}
+}
+
+// release notes that values were used now.
+func (a *allocator) release(values []*value) {
+	for _, v := range values {
+		a.used(v)
 	}
 }
 

@@ -135,14 +135,10 @@ func (a *assembly) instruction(v *value, into int, arguments []operand) {
 		pick(three(VPMADD52LUQ), three(VPMADD52LUQ_BCST))(last, at(1), dst)
 	case high:
 		pick(three(VPMADD52HUQ), three(VPMADD52HUQ_BCST))(last, at(1), dst)
-	case shiftLeft:
-		VPSLLQ(Imm(uint64(v.count)), last, dst)
 	case shiftRight:
 		VPSRLQ(Imm(uint64(v.count)), last, dst)
 	case and:
 		pick(VPANDQ, VPANDQ_BCST)(last, at(0), dst)
-	case multiply:
-		pick(VPMULLQ, VPMULLQ_BCST)(last, at(0), dst)
 	case choose:
 		pick(VPBLENDMQ, VPBLENDMQ_BCST)(last, at(0), bit, dst)
 	case addAt:

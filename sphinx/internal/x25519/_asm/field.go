@@ -2,26 +2,35 @@ package main
 
 import "fmt"
 
-// A field element mod p = 2²⁵⁵ − 19 is five limbs, the k-th of weight 2⁵¹ᵏ. It is tight where each limb has at most 52
-// bits, so that it can be multiplied, and loose where a limb is any number of 64 bits: a product is loose, and sums and
-// differences of loose elements are, until carry makes them tight.
+// A field element mod p = 2²⁵⁵ − 19 is five limbs, the k-th of weight 2⁵²ᵏ: the instructions multiply numbers of 52 bits,
+// and the high half of a product then has the weight of the next column. An element is tight where its limbs are 52 bits, and
+// the last one little more than 47, so that it can be multiplied. It is loose where a limb is any number of 64 bits: a
+// product is loose, and sums and differences of loose elements are, until carry makes them tight.
 type element [limbs]*value
 
 const (
-	limbs = 5
-	radix = 51
-	low51 = 1<<radix - 1
+	limbs   = 5
+	radix   = 52
+	topBits = 255 - (limbs-1)*radix // 47
+	low52   = 1<<radix - 1
+	low47   = 1<<topBits - 1
+
+	// fold is 2²⁶⁰ mod p, the weight of column 5.
+	fold = 19 << (limbs*radix - 255)
 
 	// minuend is the multiple of p that is added to what something is subtracted from.
-	minuend = 1 << 10
+	minuend = 1 << 9
 )
 
 // bias returns limb k of minuend·p.
 func bias(k int) uint64 {
-	if k == 0 {
-		return minuend * (low51 - 18)
+	switch k {
+	case 0:
+		return minuend * (low52 - 18)
+	case limbs - 1:
+		return minuend * low47
 	}
-	return minuend * low51
+	return minuend * low52
 }
 
 // start says which elements of a vector, of each four, a product's minuend·p is added to.
@@ -32,13 +41,17 @@ var (
 	everywhere = start{true, true, true, true}
 )
 
-// row returns limb k of minuend·p, divided by 2ʰᵃˡᵛⁱⁿᵍˢ, where s says so, and zero elsewhere; nil for zero everywhere.
+// row returns limb k of minuend·p, halved so many times, where s says so, and zero elsewhere; nil for zero everywhere.
 func (p *program) row(s start, k, halvings int) *value {
-	numbers, name := make([]uint64, 4), fmt.Sprintf("bias%d_%d", min(k, 1), halvings)
-	same := true
+	name := fmt.Sprintf("bias%d_%d", k, halvings)
+	if k > 0 && k < limbs-1 {
+		name = fmt.Sprintf("bias_%d", halvings)
+	}
+	numbers, same := make([]uint64, 4), true
 	for i := range numbers {
 		if s[i] {
 			numbers[i] = bias(k) >> halvings
+			name += fmt.Sprint("_", i)
 		}
 		same = same && s[i] == s[0]
 	}
@@ -48,49 +61,48 @@ func (p *program) row(s start, k, halvings int) *value {
 	case same:
 		return p.constant(name, numbers[0])
 	}
-	for i := range s {
-		if s[i] {
-			name += fmt.Sprintf("_%d", i)
-		}
-	}
 	return p.constant(name, numbers...)
 }
 
-// sum adds values of which some are nil, for zero.
-func (p *program) sum(values ...*value) (total *value) {
-	for _, v := range values {
-		switch {
-		case total == nil:
-			total = v
-		case v != nil:
-			total = p.do(add, total, v)
-		}
-	}
-	return total
-}
+// columns are the sums that a product is made of, nil where there is nothing yet.
+type columns [2 * limbs]*value
 
-// term is a product of limbs that belongs to a column.
+// term is half of a product of limbs, which belongs to a column.
 type term struct {
 	column int
 	half   operation // low or high
 	a, b   *value
 }
 
+// terms returns both halves of fᵢ·gⱼ for all i and j that wanted names, in columns from..to−1.
+func terms(f, g element, from, to int, wanted func(i, j int) bool) (all []term) {
+	for i := range f {
+		for j := range g {
+			for over, half := range []operation{low, high} {
+				if k := i + j + over; wanted(i, j) && from <= k && k < to {
+					all = append(all, term{k, half, f[i], g[j]})
+				}
+			}
+		}
+	}
+	return all
+}
+
 // accumulate adds terms to columns, taking a term of each column in turn, so that neighbours do not wait for each other.
-func (p *program) accumulate(columns []*value, terms []term) {
+func (p *program) accumulate(c *columns, terms []term) {
 	for len(terms) > 0 {
 		var later []term
-		taken := make(map[int]bool)
+		var taken [2 * limbs]bool
 		for _, t := range terms {
 			if taken[t.column] {
 				later = append(later, t)
 				continue
 			}
 			taken[t.column] = true
-			if columns[t.column] == nil {
-				columns[t.column] = p.zero()
+			if c[t.column] == nil {
+				c[t.column] = p.zero()
 			}
-			columns[t.column] = p.do(t.half, columns[t.column], t.a, t.b)
+			c[t.column] = p.do(t.half, c[t.column], t.a, t.b)
 		}
 		terms = later
 	}
@@ -103,164 +115,129 @@ func (p *program) zero() *value {
 	return v
 }
 
-// double doubles columns from..to−1.
-func (p *program) double(columns []*value, from, to int) {
-	for k := from; k < to; k++ {
-		if columns[k] != nil {
-			columns[k] = p.do(add, columns[k], columns[k])
-		}
+// foldable makes columns 5 to 9 numbers of 52 bits that the multiples of fold can be made of.
+func (p *program) foldable(c *columns) {
+	for k := limbs; k < 2*limbs-1; k++ {
+		c[k+1] = p.do(add, c[k+1], p.shift(shiftRight, c[k], radix))
+		c[k] = p.keep(c[k])
 	}
+	// The high half of the last multiple would belong to column 5 again. There is none.
+	p.check(c[2*limbs-1], low52/fold)
 }
 
-// multiply returns the loose product of tight f and g, plus minuend·p where s says so.
-//
-// The columns 5 to 9 of the product, which have weights of 2²⁵⁵ and more, come first; 19 times each joins one of the
-// columns 0 to 4. A high half has the weight 2⁵², which is twice that of the next column.
-func (p *program) multiply(f, g element, s start) (r element) {
-	var columns [2 * limbs]*value
-	half := func(o operation, from, to int) {
-		var terms []term
-		for i := range f {
-			for j := range g {
-				k := i + j
-				if o == high {
-					k++
-				}
-				if from <= k && k < to {
-					terms = append(terms, term{k, o, f[i], g[j]})
-				}
-			}
+// folds are the terms by which columns 5 to 9, foldable, join columns 0 to 4.
+func (p *program) folds(c *columns) (all []term) {
+	factor := p.constant("fold", fold)
+	for k := range limbs {
+		all = append(all, term{k, low, c[k+limbs], factor})
+		if k+1 < limbs {
+			all = append(all, term{k + 1, high, c[k+limbs], factor})
 		}
-		p.accumulate(columns[:], terms)
 	}
-	half(high, limbs, 2*limbs)
-	p.double(columns[:], limbs, 2*limbs)
-	half(low, limbs, 2*limbs)
-	var folded element
-	for k := range folded {
-		folded[k] = p.do(multiply, columns[k+limbs], p.constant("c19", 19))
+	return all
+}
+
+func always(i, j int) bool { return true }
+
+// multiply returns the loose product of tight f and g, plus minuend·p where s says so.
+func (p *program) multiply(f, g element, s start) (r element) {
+	var c columns
+	p.accumulate(&c, terms(f, g, limbs, 2*limbs, always))
+	p.foldable(&c)
+	for k := range limbs {
+		c[k] = p.row(s, k, 0)
 	}
-	for k := 1; k < limbs; k++ {
-		columns[k] = p.row(s, k, 1)
-	}
-	half(high, 0, limbs)
-	p.double(columns[:], 1, limbs)
-	columns[0] = p.row(s, 0, 0)
-	for k := range folded {
-		columns[k] = p.sum(columns[k], folded[k])
-	}
-	half(low, 0, limbs)
-	copy(r[:], columns[:])
+	p.accumulate(&c, append(terms(f, g, 0, limbs, always), p.folds(&c)...))
+	copy(r[:], c[:])
 	return r
 }
 
-// multiplySoon is multiply with more instructions that wait less for each other: low and high halves apart, and no sum of
-// more than three.
+// multiplySoon is multiply with more instructions that wait less for each other: a column is a sum of sums of three.
 func (p *program) multiplySoon(f, g element, s start) (r element) {
-	sumOf := func(k int, o operation) *value {
-		if o == high {
-			k--
+	sum := func(terms []term, first *value) *value {
+		var sums []*value
+		if first != nil {
+			sums = append(sums, first)
 		}
-		var chains []*value
-		n := 0
-		for i := range f {
-			if j := k - i; 0 <= j && j < limbs {
-				if n%3 == 0 {
-					chains = append(chains, p.zero())
-				}
-				last := &chains[len(chains)-1]
-				*last = p.do(o, *last, f[i], g[j])
-				n++
+		for i, t := range terms {
+			if i%3 == 0 {
+				sums = append(sums, p.zero())
 			}
+			last := &sums[len(sums)-1]
+			*last = p.do(t.half, *last, t.a, t.b)
 		}
-		return p.sum(chains...)
-	}
-	column := func(k int) *value {
-		v := sumOf(k, high)
-		if v != nil {
-			v = p.do(add, v, v)
+		for len(sums) > 1 {
+			sums = append(sums[2:], p.do(add, sums[0], sums[1]))
 		}
-		return p.sum(v, sumOf(k, low))
+		return sums[0]
 	}
-	for k := range r {
-		v := column(k + limbs)
-		three := p.do(add, p.do(add, v, v), v)
-		r[k] = p.do(add, p.shift(shiftLeft, v, 4), three)
+	var c columns
+	for k := limbs; k < 2*limbs; k++ {
+		c[k] = sum(terms(f, g, k, k+1, always), nil)
 	}
-	for k := range r {
-		r[k] = p.do(add, p.sum(column(k), p.row(s, k, 0)), r[k])
+	p.foldable(&c)
+	for k := range limbs {
+		c[k] = sum(terms(f, g, k, k+1, always), p.row(s, k, 0))
 	}
+	p.accumulate(&c, p.folds(&c))
+	copy(r[:], c[:])
 	return r
 }
 
 // square returns the loose square of a tight f, plus minuend·p where s says so: fifteen products in place of 25, whose
 // cross terms count twice.
 func (p *program) square(f element, s start) (r element) {
-	var columns [2 * limbs]*value
-	half := func(o operation, cross bool, from, to int) {
-		var terms []term
-		for i := range f {
-			for j := i; j < limbs; j++ {
-				k := i + j
-				if o == high {
-					k++
-				}
-				if cross == (i != j) && from <= k && k < to {
-					terms = append(terms, term{k, o, f[i], f[j]})
-				}
-			}
+	cross := func(i, j int) bool { return i < j }
+	diagonal := func(i, j int) bool { return i == j }
+	double := func(c *columns, from, to int) {
+		for k := from; k < to; k++ {
+			c[k] = p.do(add, c[k], c[k])
 		}
-		p.accumulate(columns[:], terms)
 	}
-	all := func(from, to int) { // 2·(2·(cross high) + diagonal high + cross low) + diagonal low
-		half(high, true, from, to)
-		p.double(columns[:], from, to)
-		half(high, false, from, to)
-		half(low, true, from, to)
-		p.double(columns[:], from, to)
-	}
-	all(limbs, 2*limbs)
-	half(low, false, limbs, 2*limbs)
-	var folded element
-	for k := range folded {
-		folded[k] = p.do(multiply, columns[k+limbs], p.constant("c19", 19))
-	}
+	var c columns
+	p.accumulate(&c, terms(f, f, limbs, 2*limbs, cross))
+	double(&c, limbs, 2*limbs-1)
+	p.accumulate(&c, terms(f, f, limbs, 2*limbs, diagonal))
+	p.foldable(&c)
+	c[0] = p.row(s, 0, 0) // has no cross term
 	for k := 1; k < limbs; k++ {
-		halvings := 2
-		if k == 1 {
-			halvings = 1 // has no cross term of high halves, and is doubled once
-		}
-		columns[k] = p.row(s, k, halvings)
+		c[k] = p.row(s, k, 1)
 	}
-	half(high, true, 0, limbs)
-	p.double(columns[:], 2, limbs)
-	half(high, false, 0, limbs)
-	half(low, true, 0, limbs)
-	p.double(columns[:], 1, limbs)
-	columns[0] = p.row(s, 0, 0)
-	for k := range folded {
-		columns[k] = p.sum(columns[k], folded[k])
-	}
-	half(low, false, 0, limbs)
-	copy(r[:], columns[:])
+	p.accumulate(&c, terms(f, f, 0, limbs, cross))
+	double(&c, 1, limbs)
+	p.accumulate(&c, append(terms(f, f, 0, limbs, diagonal), p.folds(&c)...))
+	copy(r[:], c[:])
 	return r
 }
 
-// carry makes a loose r tight: each limb keeps 51 bits and gives the rest to the next, and the last one to the first 19
-// times over, because 2²⁵⁵ = 19.
+// carry makes a loose r tight. What the last limb has above its 47 bits goes to the first 19 times over, because 2²⁵⁵ =
+// 19, and then what each has above 52 goes to the next. Nothing takes it away where it was: multiplications do not see it.
 func (p *program) carry(r element) (f element) {
-	var over element
-	for k := range r {
-		over[k] = p.shift(shiftRight, r[k], radix)
+	const last = limbs - 1
+	over := p.shift(shiftRight, r[last], topBits)
+	r[last] = p.do(and, r[last], p.constant("low47", low47))
+	r[0] = p.do(low, r[0], over, p.constant("c19", 19))
+	for k := range last {
+		f[k] = p.keep(r[k])
+		r[k+1] = p.do(add, r[k+1], p.shift(shiftRight, r[k], radix))
 	}
-	for k := range r {
-		f[k] = p.do(and, r[k], p.constant("low51", low51))
-	}
-	f[0] = p.do(low, f[0], over[limbs-1], p.constant("c19", 19))
-	for k := 1; k < limbs; k++ {
-		f[k] = p.do(add, f[k], over[k-1])
-	}
+	f[last] = r[last]
 	return f
+}
+
+// scaled returns a + 121665·e, for a loose a and a tight e.
+func (p *program) scaled(a, e element) (r element) {
+	factor := p.constant("c121665", 121665)
+	var c columns
+	copy(c[:], a[:])
+	var all []term
+	for k := range e {
+		all = append(all, term{k, low, e[k], factor}, term{k + 1, high, e[k], factor})
+	}
+	p.accumulate(&c, all)
+	copy(r[:], c[:])
+	r[0] = p.do(low, r[0], c[limbs], p.constant("fold", fold))
+	return r
 }
 
 func (p *program) each(f func(k int) *value) (r element) {
@@ -277,4 +254,21 @@ func (p *program) add(a, b element) element {
 // subtract returns a − b for loose elements, of which a was computed with minuend·p added.
 func (p *program) subtract(a, b element) element {
 	return p.each(func(k int) *value { return p.do(subtract, a[k], b[k]) })
+}
+
+// store keeps a tight f in five rows.
+func (p *program) storeElement(f element, row int) {
+	for k := range f {
+		p.store(f[k], row+k)
+	}
+}
+
+// loadElement returns the tight element in five rows.
+func (p *program) loadElement(row int) element {
+	return p.each(func(k int) *value {
+		if k == limbs-1 {
+			return p.load(row + k)
+		}
+		return p.keep(p.load(row + k))
+	})
 }

@@ -9,8 +9,7 @@ package main
 // change places. The sums D·A ± C·B do not mind, but for a sign that the square takes away.
 func lanes() *program {
 	p := new(program)
-	at := func(row int) element { return p.each(func(k int) *value { return p.load(row + k) }) }
-	a, b, c, d := at(rowA), at(rowB), at(rowC), at(rowD)
+	a, b, c, d := p.loadElement(rowA), p.loadElement(rowB), p.loadElement(rowC), p.loadElement(rowD)
 
 	da := p.multiply(d, a, everywhere)
 	cb := p.multiply(c, b, nowhere)
@@ -23,39 +22,17 @@ func lanes() *program {
 
 	t = p.carry(p.square(t, nowhere))
 	x3 := p.square(s, everywhere)
-	z3 := p.multiply(at(rowX1), t, nowhere)
-	p.keep(p.carry(p.add(x3, z3)), rowC)
-	p.keep(p.carry(p.subtract(x3, z3)), rowD)
+	z3 := p.multiply(p.loadElement(rowX1), t, nowhere)
+	p.storeElement(p.carry(p.add(x3, z3)), rowC)
+	p.storeElement(p.carry(p.subtract(x3, z3)), rowD)
 
 	e := p.carry(p.subtract(aa, bb))
 	f := p.carry(p.scaled(aa, e))
 	x2 := p.multiply(p.carry(aa), p.carry(bb), everywhere)
 	z2 := p.multiply(e, f, nowhere)
-	p.keep(p.carry(p.add(x2, z2)), rowA)
-	p.keep(p.carry(p.subtract(x2, z2)), rowB)
+	p.storeElement(p.carry(p.add(x2, z2)), rowA)
+	p.storeElement(p.carry(p.subtract(x2, z2)), rowB)
 	return p
-}
-
-func (p *program) keep(f element, row int) {
-	for k := range f {
-		p.store(f[k], row+k)
-	}
-}
-
-// scaled returns a + 121665·e, for a loose a and a tight e.
-func (p *program) scaled(a, e element) element {
-	factor := p.constant("c121665", 121665)
-	var columns [limbs + 1]*value
-	for k := range e {
-		columns[k+1] = p.do(high, p.zero(), e[k], factor)
-	}
-	p.double(columns[:], 1, limbs)
-	r := p.each(func(k int) *value { return p.sum(a[k], columns[k]) })
-	for k := range r {
-		r[k] = p.do(low, r[k], e[k], factor)
-	}
-	r[0] = p.do(low, r[0], columns[limbs], p.constant("c38", 2*19))
-	return r
 }
 
 // The rows of a ladder's memory, each a vector. A step reads and writes the first 20 of them and reads x₁.

@@ -11,12 +11,11 @@ const (
 	constant                       // a row of numbers that are known when the program is written
 	add                            // a + b
 	subtract                       // a − b, which must not be negative
-	low                            // a + the lowest 52 bits of b·c; b and c have 52 bits
+	low                            // a + the lowest 52 bits of b·c, where b and c are numbers of 52 bits
 	high                           // a + the highest 52 bits of b·c
-	shiftLeft                      // a · 2ⁿ
 	shiftRight                     // a / 2ⁿ
 	and                            // a & b
-	multiply                       // a · b, which has 64 bits
+	keep                           // the lowest 52 bits of a, which takes no instruction: see kept
 	choose                         // b where the step's bit is set, a where it is not
 	addAt                          // a + b in some elements, a in the others
 	subtractAt                     // a − b in some elements, a in the others
@@ -37,6 +36,7 @@ type value struct {
 	orders    [2]*value // of arrange: what a can be
 	order     bool      // of a constant: it is the first argument of arrange
 	name      string    // of a constant in the assembly
+	kept      bool      // only the lowest 52 bits count, and those above may be anything
 }
 
 // store is a value that becomes a row of memory.
@@ -48,13 +48,52 @@ type store struct {
 // program is straight-line code over vectors: what one step of a ladder does. Every value is computed after its
 // arguments and once.
 type program struct {
-	body   []any // *value or store, in order
+	body   []any // *value, store or checked, in order
 	shared map[string]*value
 }
 
+// checked is a value that must not be larger than most, where the proof holds.
+type checked struct {
+	value *value
+	most  uint64
+}
+
+// do appends an operation. What is kept may be multiplied, moved and stored, and nothing else.
 func (p *program) do(o operation, arguments ...*value) *value {
 	v := &value{operation: o, arguments: arguments}
+	for i, argument := range arguments {
+		if !argument.kept {
+			continue
+		}
+		switch o {
+		case low, high:
+			if i == 0 {
+				panic("a sum with a number whose high bits are anything")
+			}
+		case choose, replaceAt, arrange, duplicateEven, duplicateOdd:
+			v.kept = true
+		default:
+			panic("an operation on a number whose high bits are anything")
+		}
+	}
 	p.body = append(p.body, v)
+	return v
+}
+
+// keep returns the lowest 52 bits of v.
+func (p *program) keep(v *value) *value {
+	v = p.do(keep, v)
+	v.kept = true
+	return v
+}
+
+func (p *program) check(v *value, most uint64) { p.body = append(p.body, checked{v, most}) }
+
+// source is the value whose register v is in.
+func (v *value) source() *value {
+	for v.operation == keep {
+		v = v.arguments[0]
+	}
 	return v
 }
 

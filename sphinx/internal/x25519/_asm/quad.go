@@ -5,7 +5,7 @@ package main
 // three multiplications. Between steps it keeps A, B, C and D of lanes, side by side. bits are as there.
 func quad() *program {
 	p := new(program)
-	v := p.each(func(k int) *value { return p.load(rowA + k) })
+	v, x1 := p.loadElement(rowA), p.loadElement(rowX1)
 	even, odd := start{true, false, true, false}, []bool{false, true, false, true}
 
 	// A'², B'², D·A, C·B
@@ -34,10 +34,10 @@ func quad() *program {
 
 	// 1·X₂, E·F, 1·X₃, x₁·T²
 	g = p.carry(p.each(func(k int) *value { return p.at(addAt, []bool{false, true, false, false}, second[k], aa[k]) }))
-	f = p.each(func(k int) *value { return p.at(replaceAt, []bool{false, true, false, false}, p.load(rowX1+k), f[k]) })
+	f = p.each(func(k int) *value { return p.at(replaceAt, []bool{false, true, false, false}, x1[k], f[k]) })
 	third := p.multiplySoon(f, g, even)
 	x := p.each(func(k int) *value { return p.do(duplicateEven, third[k]) }) // X₂ X₂ X₃ X₃
 	z := p.each(func(k int) *value { return p.do(duplicateOdd, third[k]) })  // Z₂ Z₂ Z₃ Z₃
-	p.keep(p.carry(p.each(func(k int) *value { return p.at(addAt, even, p.at(subtractAt, odd, x[k], z[k]), z[k]) })), rowA)
+	p.storeElement(p.carry(p.each(func(k int) *value { return p.at(addAt, even, p.at(subtractAt, odd, x[k], z[k]), z[k]) })), rowA)
 	return p
 }

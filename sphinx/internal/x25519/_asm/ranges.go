@@ -41,6 +41,12 @@ func ranges(p *program, memory func(row int) spans) (stored map[int]spans, large
 			stored[s.at] = of(s.value)
 			continue
 		}
+		if c, ok := item.(checked); ok {
+			if !of(c.value).within(c.most) {
+				return nil, 0, fmt.Errorf("operation %d: more than %d: %v", position, c.most, of(c.value))
+			}
+			continue
+		}
 		v := item.(*value)
 		var a, b, c spans
 		for i, into := range []*spans{&a, &b, &c} {
@@ -80,20 +86,15 @@ func (v *value) span(i int, a, b, c spans) (span, error) {
 			return span{}, err
 		}
 		return a[i].plus(product)
-	case shiftLeft:
-		if bits.LeadingZeros64(a[i].to) < v.count {
-			return span{}, fmt.Errorf("%d << %d overflows", a[i].to, v.count)
-		}
-		return span{a[i].from << v.count, a[i].to << v.count}, nil
 	case shiftRight:
 		return span{a[i].from >> v.count, a[i].to >> v.count}, nil
+	case keep:
+		if a[i].to > low52 {
+			return span{0, low52}, nil
+		}
+		return a[i], nil
 	case and:
 		return span{0, min(a[i].to, b[i].to)}, nil
-	case multiply:
-		if over, _ := bits.Mul64(a[i].to, b[i].to); over != 0 {
-			return span{}, fmt.Errorf("%d * %d overflows", a[i].to, b[i].to)
-		}
-		return span{a[i].from * b[i].from, a[i].to * b[i].to}, nil
 	case choose:
 		return a[i].or(b[i]), nil
 	case addAt:
@@ -123,8 +124,7 @@ func (v *value) span(i int, a, b, c spans) (span, error) {
 
 // product is what half of b·c can be.
 func (v *value) product(b, c span) (span, error) {
-	const limit = 1<<52 - 1
-	if b.to > limit || c.to > limit {
+	if b.to > low52 || c.to > low52 {
 		return span{}, fmt.Errorf("a product of %d and %d, of which one has more than 52 bits", b.to, c.to)
 	}
 	over, under := bits.Mul64(b.to, c.to)
@@ -133,7 +133,7 @@ func (v *value) product(b, c span) (span, error) {
 	case v.operation == high:
 		return span{0, top}, nil
 	case top > 0:
-		return span{0, limit}, nil
+		return span{0, low52}, nil
 	}
 	return span{0, under}, nil
 }
