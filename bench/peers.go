@@ -81,7 +81,7 @@ func (p peerProgram) measure(ctx context.Context, cfg Config, folder, scratch st
 		return nil, errors.New("there is no such folder")
 	}
 	report("building the peers")
-	if _, err := p.command(ctx, dir, scratch, p.prepare); err != nil {
+	if _, _, err := p.command(ctx, dir, scratch, p.prepare); err != nil {
 		return nil, err
 	}
 	report("measuring the peers")
@@ -94,7 +94,8 @@ func (p peerProgram) measure(ctx context.Context, cfg Config, folder, scratch st
 		}
 		options := []string{"--rounds", fmt.Sprint(rounds), "--round-ms", fmt.Sprint(max(1, cfg.CoreSlice.Milliseconds()))}
 		var out []byte
-		out, err = p.command(ctx, dir, scratch, append(p.run[:len(p.run):len(p.run)], options...))
+		var said string
+		out, said, err = p.command(ctx, dir, scratch, append(p.run[:len(p.run):len(p.run)], options...))
 		after, failure := unitsNow(unitSamples)
 		if failure != nil {
 			return nil, failure
@@ -103,6 +104,9 @@ func (p peerProgram) measure(ctx context.Context, cfg Config, folder, scratch st
 		lines, before = append(lines, read...), after
 		if err == nil {
 			err = failure
+		}
+		if err == nil && said != "" && pass == peerPasses-1 {
+			err = errors.New(said) // like that one of its peers could not be built
 		}
 	}
 	return peersOf(lines), err
@@ -114,9 +118,9 @@ const (
 	unitSamples = 9
 )
 
-// command runs arguments in dir and returns what they print, also where they fail. Of what they say of a failure, the error
-// has the last line.
-func (p peerProgram) command(ctx context.Context, dir, scratch string, arguments []string) ([]byte, error) {
+// command runs arguments in dir and returns what they print, also where they fail, and the last line of what they say on
+// standard error, which an error has, too.
+func (p peerProgram) command(ctx context.Context, dir, scratch string, arguments []string) (out []byte, said string, err error) {
 	name := strings.ReplaceAll(arguments[0], "{scratch}", scratch)
 	path, err := exec.LookPath(name)
 	if errors.Is(err, exec.ErrNotFound) && name == "cargo" { // whose installer leaves PATH to the shell's profile
@@ -125,7 +129,7 @@ func (p peerProgram) command(ctx context.Context, dir, scratch string, arguments
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s is not installed here", arguments[0])
+		return nil, "", fmt.Errorf("%s is not installed here", arguments[0])
 	}
 	var rest []string
 	for _, argument := range arguments[1:] {
@@ -135,14 +139,15 @@ func (p peerProgram) command(ctx context.Context, dir, scratch string, arguments
 	cmd.Dir, cmd.WaitDelay = dir, 5*time.Second
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Env = append(os.Environ(), "GOWORK=off", "PATH="+filepath.Dir(path)+string(os.PathListSeparator)+os.Getenv("PATH"))
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.Output()
+	var standardError bytes.Buffer
+	cmd.Stderr = &standardError
+	out, err = cmd.Output()
+	lines := strings.Split(strings.TrimSpace(standardError.String()), "\n")
+	said = strings.TrimSpace(lines[len(lines)-1])
 	if err != nil {
-		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-		return out, fmt.Errorf("%s: %w: %s", filepath.Base(path), err, strings.TrimSpace(lines[len(lines)-1]))
+		err = fmt.Errorf("%s: %w: %s", filepath.Base(path), err, said)
 	}
-	return out, nil
+	return out, said, err
 }
 
 // peerLine is one measurement of one round, as the programs print it in JSON.

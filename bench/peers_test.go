@@ -67,6 +67,14 @@ func TestPeersThatCannotRun(t *testing.T) {
 	require.Len(t, r.Peers, 1)
 	require.Len(t, r.Missing, 3)
 	require.Positive(t, r.Peers[0].Units.Median)
+
+	// What leaves a peer out, and says so, is told.
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "python", "run.sh"), []byte(strings.ReplaceAll(script, "exit 3", "exit 0")), 0o777))
+	r = new(Report)
+	require.NoError(t, MeasurePeers(t.Context(), cfg, r, folder))
+	require.Len(t, r.Peers, 1)
+	require.Len(t, r.Peers[0].Rounds, cfg.Rounds)
+	require.Equal(t, Missing{"peers/python", "no network here"}, r.Missing[2])
 }
 
 func TestPeersFolder(t *testing.T) {

@@ -9,14 +9,16 @@ import (
 
 // ours are the measurements that stand beside a peer's of the same name: this library's single one, and its best in batches.
 var ours = map[string][2]string{
-	"unwrap": {"Unwrap/r=5/P=1024", "UnwrapBatch/r=5/P=1024/n=64"},
-	"wrap":   {"Wrap/r=5/P=1024", "WrapBatch/r=5/P=1024/n=64"},
-	"x25519": {"X25519/point=any/impl=sphinx/n=1", "X25519/point=any/impl=sphinx/n=64"},
+	"unwrap":       {"Unwrap/r=5/P=1024", "UnwrapBatch/r=5/P=1024/n=64"},
+	"wrap":         {"Wrap/r=5/P=1024", "WrapBatch/r=5/P=1024/n=64"},
+	groupOperation: {"X25519/point=any/impl=sphinx/n=1", "X25519/point=any/impl=sphinx/n=64"},
 }
+
+const groupOperation = "x25519"
 
 // peers shows each peer beside this library's hop or sender for r = 5, P = 1024.
 func (t *tables) peers() {
-	for _, operation := range []string{"unwrap", "wrap", "x25519"} {
+	for _, operation := range []string{"unwrap", "wrap", groupOperation} {
 		var rows [][]string
 		notes := ""
 		single, batch := t.r.Find(ours[operation][0]), t.r.Find(ours[operation][1])
@@ -28,15 +30,19 @@ func (t *tables) peers() {
 		}
 		own := len(rows)
 		for _, p := range t.r.Peers {
-			if p.Operation != operation {
+			name, of := p.Peer, p.Operation
+			if ours[of] == [2]string{} { // another group's
+				name, of = fmt.Sprintf("%s (%s)", name, of), groupOperation
+			}
+			if of != operation {
 				continue
 			}
 			measured := &bench.Measurement{Nanoseconds: p.Nanoseconds, Units: p.Units}
 			payload, hops := number(p.Payload), number(p.Hops)
-			if operation == "x25519" {
+			if operation == groupOperation {
 				payload, hops = "", "" // which have no part in it
 			}
-			rows = append(rows, append([]string{p.Peer, p.Version, payload, hops},
+			rows = append(rows, append([]string{name, p.Version, payload, hops},
 				append(figures(measured), timesAs(measured, single), timesAs(measured, batch))...))
 			note := fmt.Sprintf("%s: %s.", p.Peer, strings.TrimSuffix(p.Note, "."))
 			notes += fold(note, 118)
@@ -44,7 +50,7 @@ func (t *tables) peers() {
 		if len(rows) == own {
 			continue
 		}
-		title := map[string]string{"unwrap": "Peers: one hop that relays", "wrap": "Peers: a sender makes a packet", "x25519": "Peers: one X25519"}[operation]
+		title := map[string]string{"unwrap": "Peers: one hop that relays", "wrap": "Peers: a sender makes a packet", groupOperation: "Peers: their group operation, beside our X25519"}[operation]
 		t.write(title, []string{"", "version", "P", "hops", "µs", "U", "quartiles", "times one", "times one of 64"}, rows)
 		t.printf("\n%s", notes)
 	}

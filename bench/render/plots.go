@@ -109,10 +109,20 @@ func hopPlot(r *bench.Report) (*plot.Plot, error) {
 	return p, nil
 }
 
-// roundTicks marks 1, 2 and 5 times the powers of ten.
-type roundTicks struct{}
+// roundTicks marks multiples of step, or of the least multiple of ten of it with which they are few; where it is 0, for
+// logarithmic scales, 1, 2 and 5 times the powers of ten.
+type roundTicks struct{ step float64 }
 
-func (roundTicks) Ticks(low, high float64) (all []plot.Tick) {
+func (t roundTicks) Ticks(low, high float64) (all []plot.Tick) {
+	if step := t.step; step > 0 {
+		for high/step > 15 {
+			step *= 10
+		}
+		for value := 0.0; value <= high; value += step {
+			all = append(all, plot.Tick{Value: value, Label: fmt.Sprintf("%.4g", value)})
+		}
+		return all
+	}
 	for power := 0.01; power <= high; power *= 10 {
 		for _, digit := range []float64{1, 2, 5} {
 			if value := digit * power; value >= low && value <= high {
@@ -255,6 +265,7 @@ func peersPlot(r *bench.Report) (*plot.Plot, error) {
 	}
 	p.Add(written)
 	p.NominalY(names...)
+	p.X.Tick.Marker = roundTicks{step: 1}
 	p.X.Max, p.Y.Min, p.Y.Max = 1.15*slices.Max(values), -0.5, float64(len(values))-0.5
 	return p, nil
 }

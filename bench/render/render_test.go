@@ -51,6 +51,9 @@ func report() *bench.Report {
 		Peer: "other", Version: "v0.1", Operation: "unwrap", Hops: 5, Payload: 1024, Packet: 1300, Note: "the same job.",
 		Nanoseconds: bench.Summary{Median: 550_000, Low: 540_000, High: 560_000}, Units: bench.Summary{Median: 10, Low: 9.8, High: 10.2}, Rounds: []bench.PeerRound{{Nanoseconds: 540_000, Unit: 54_000}, {Nanoseconds: 560_000, Unit: 56_000}},
 	}}
+	secp := r.Peers[0]
+	secp.Operation = "secp256k1"
+	r.Peers = append(r.Peers, secp)
 	r.Missing = []bench.Missing{{What: "peers/rust", Reason: "cargo is not installed here"}}
 	return r
 }
@@ -78,7 +81,8 @@ func TestTable(t *testing.T) {
 	require.Equal(t, []string{"P = 1024, one packet", "1.00", "60 %", "20 %", "0.80", "1.25"}, fields(t, text, "P = 1024, one packet"))
 	require.Equal(t, []string{"X25519, any point", "this library", "8", "5.00", "0.10", "0.098 – 0.10"}, fields(t, text, "X25519, any"))
 	require.Equal(t, []string{"ChaCha20, 992 B", "x/crypto", "2.00", "0.040", "0.039 – 0.041", "0.50"}, fields(t, text, "ChaCha20, 992"))
-	require.Equal(t, []string{"other", "v0.1", "1024", "5", "550", "10.0", "9.80 – 10.2", "10.0×", "40.0×"}, fields(t, text, "v0.1"))
+	require.Equal(t, []string{"other", "v0.1", "1024", "5", "550", "10.0", "9.80 – 10.2", "10.0×", "40.0×"}, fields(t, text, "other  .*v0.1.*×"))
+	require.Equal(t, []string{"other (secp256k1)", "v0.1", "550", "10.0", "9.80 – 10.2"}, fields(t, text, "secp256k1"))
 	require.Contains(t, text, "  other: the same job.\n")
 	require.Contains(t, text, "peers/rust: cargo is not installed here")
 	for line := range strings.Lines(text) {
@@ -146,7 +150,7 @@ func TestText(t *testing.T) {
 			require.Regexp(t, result, line)
 		}
 	}
-	require.Equal(t, 4+2*(9+2+1), lines)
+	require.Equal(t, 4+2*(9+2+2), lines)
 	require.Contains(t, out.String(), "BenchmarkUnwrapBatch/r=5/P=1024/n=64-2\t10\t800000.0 ns/op\t50000.0 ns/U\t12500.0 ns/packet\t0.25 U/packet\n")
 	require.Contains(t, out.String(), "BenchmarkX25519/point=any/impl=sphinx/n=8-2\t10\t40000.0 ns/op\t50000.0 ns/U\t5000.0 ns/message\t0.1 U/message\n")
 	require.Contains(t, out.String(), "BenchmarkUnwrap/r=5/P=1024-2\t10\t50000.0 ns/op\t50000.0 ns/U\t1 U/op\n")
