@@ -6,6 +6,7 @@
 //	quad.go       a step with a packet in four elements: latency
 //	program.go    the straight-line code that these write
 //	ranges.go     the proof that no number in it overflows (go test)
+//	schedule.go   their order
 //	allocate.go   registers for its values
 //	emit.go       instructions for its operations
 //
@@ -62,7 +63,7 @@ func ladder(name string, width int, step *program) {
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s runs a ladder over vectors of %d elements in memory, which has %d of them.", name, width, rows))
 	a := &assembly{width: width, memory: Load(Param("memory"), reg.RAX), name: name}
-	step255(a, step)
+	step255(a, schedule(step))
 	for _, r := range zmm {
 		VPXORQ(r, r, r)
 	}
@@ -70,6 +71,7 @@ func ladder(name string, width int, step *program) {
 	RET()
 }
 
+// step255 writes the loop over the bits.
 func step255(a *assembly, step *program) {
 	for i, pattern := range patterns {
 		mask := uint64(0)

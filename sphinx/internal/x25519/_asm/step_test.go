@@ -158,10 +158,10 @@ func TestSteps(t *testing.T) {
 			bit := trial%2 == 1
 			stored := simulate(l.step, memory, bit)
 			m := &machine{memory: maps.Clone(memory), bit: bit}
-			allocate(l.step, m)
+			allocate(schedule(l.step), m)
 			for row := range stored {
 				if m.memory[row] != stored[row] {
-					t.Fatalf("%s, trial %d: registers give row %d another value", name, trial, row)
+					t.Fatalf("%s, trial %d: scheduled and in registers it gives row %d another value", name, trial, row)
 				}
 			}
 			// read returns coordinate c (A, B, C, D) of the packet in element i, or of the only one.
