@@ -1,7 +1,8 @@
 // Package symmetric holds the two keyed primitives under LIONESS and Sphinx, in the form in which both need them: one
 // message or many at once, without an allocation per key, and wiped after use.
 //
-// On amd64 both are vector kernels, which _asm writes; elsewhere, and with the build tag purego, they are x/crypto's.
+// On amd64 they are vector kernels, which _asm writes, as far as the processor goes; elsewhere, and with the build tag
+// purego, they are x/crypto's.
 package symmetric
 
 //go:generate go run -C _asm . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg symmetric
@@ -12,7 +13,7 @@ type implementation int
 const (
 	portable implementation = iota // x/crypto's
 	avx2                           // ChaCha20 by two to six blocks
-	avx512                         // ChaCha20 by four to sixteen blocks, BLAKE2b by eight messages
+	avx512                         // ChaCha20 by four to sixteen blocks, BLAKE2b by one and by eight messages
 )
 
 // chosen is the fastest that this machine can do. Only tests change it.

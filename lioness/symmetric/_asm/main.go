@@ -5,9 +5,10 @@
 // that count rounds and blocks. Every jump depends on a length, every address on a pointer, a length or a count of
 // rounds, and both masks and counters of blocks come from lengths. Keys, messages and states are in vector registers
 // from load to store and never reach a general register, a flag or a mask, which is all that could steer a jump or an
-// address. Nothing secret is spilled: what is written to memory is the caller's destination or state.
+// address. What is written to memory is what the caller asked for, and the caller's working memory, which is cleared.
 //
-// Every kernel clears all vector registers before it returns.
+// Every kernel clears all vector registers that it has used before it returns. TestKernelsTellNothing reads all this from
+// what is written here.
 package main
 
 import . "github.com/mmcloughlin/avo/build"
