@@ -152,9 +152,10 @@ func (p *program) multiply(f, g element, s start) (r element) {
 	return r
 }
 
-// multiplySoon is multiply with more instructions that wait less for each other: a column is a sum of sums of three.
+// multiplySoon is multiply with more instructions that wait less for each other: a column is a sum of sums of three, and
+// what columns 5 to 8 have above their 52 bits joins by itself.
 func (p *program) multiplySoon(f, g element, s start) (r element) {
-	sum := func(terms []term, first *value) *value {
+	sum := func(first *value, terms ...term) *value {
 		var sums []*value
 		if first != nil {
 			sums = append(sums, first)
@@ -173,14 +174,24 @@ func (p *program) multiplySoon(f, g element, s start) (r element) {
 	}
 	var c columns
 	for k := limbs; k < 2*limbs; k++ {
-		c[k] = sum(terms(f, g, k, k+1, always), nil)
+		c[k] = sum(nil, terms(f, g, k, k+1, always)...)
 	}
-	p.foldable(&c)
 	for k := range limbs {
-		c[k] = sum(terms(f, g, k, k+1, always), p.row(s, k, 0))
+		c[k] = sum(p.row(s, k, 0), terms(f, g, k, k+1, always)...)
+	}
+	p.check(c[2*limbs-1], low52/fold)
+	var over columns
+	for k := limbs; k < 2*limbs-1; k++ {
+		over[k+1] = p.shift(shiftRight, c[k], radix)
+		c[k] = p.keep(c[k])
 	}
 	p.accumulate(&c, p.folds(&c))
-	copy(r[:], c[:])
+	for k := range r {
+		r[k] = c[k]
+		if v := over[k+limbs]; v != nil {
+			r[k] = sum(r[k], term{k, low, v, p.constant("fold", fold)})
+		}
+	}
 	return r
 }
 
