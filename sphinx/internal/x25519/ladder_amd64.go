@@ -4,22 +4,22 @@
 
 package x25519
 
-// quad1 runs a ladder over vectors of 4 elements in memory, which has 64 of them.
+// quad1 runs a ladder over the 64 rows of memory, vectors of 4 elements.
 //
 //go:noescape
 func quad1(memory *uint64)
 
-// quad2 runs a ladder over vectors of 8 elements in memory, which has 64 of them.
+// quad2 runs a ladder over the 64 rows of memory, vectors of 8 elements.
 //
 //go:noescape
 func quad2(memory *uint64)
 
-// lanes4 runs a ladder over vectors of 4 elements in memory, which has 64 of them.
+// lanes4 runs a ladder over the 64 rows of memory, vectors of 4 elements.
 //
 //go:noescape
 func lanes4(memory *uint64)
 
-// lanes8 runs a ladder over vectors of 8 elements in memory, which has 64 of them.
+// lanes8 runs a ladder over the 64 rows of memory, vectors of 8 elements.
 //
 //go:noescape
 func lanes8(memory *uint64)

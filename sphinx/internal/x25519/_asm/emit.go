@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -11,17 +12,28 @@ import (
 // assembly writes instructions over vectors of width elements of 64 bits: 4 (ymm) or 8 (zmm).
 type assembly struct {
 	width  int
-	memory reg.Register
-	name   string
-	rows   map[string]Mem // constants in memory
+	memory reg.Register // points to row 0
 }
 
-// bit is the mask register with the elements whose scalars have the step's bit; chosen are those for addAt and
-// subtractAt.
+// patterns are the choices among each four elements that operations make, and chosen the mask registers that hold them;
+// bit holds the elements whose scalars have the step's bit.
 var (
-	bit    = reg.K1
+	patterns = [][]bool{
+		{false, true, false, true},
+		{true, false, true, false},
+		{false, false, true, false},
+		{false, true, false, false},
+		{true, false, false, false},
+	}
 	chosen = []reg.OpmaskPhysical{reg.K2, reg.K3, reg.K4, reg.K5, reg.K6}
+	bit    = reg.K1
 )
+
+// mask returns the register of the pattern that elements are.
+func mask(elements []bool) Op {
+	at := slices.IndexFunc(patterns, func(pattern []bool) bool { return slices.Equal(pattern, elements) })
+	return chosen[at]
+}
 
 func (a *assembly) vector(r int) Op {
 	if a.width == 4 {
@@ -77,29 +89,8 @@ func (a *assembly) load(into int, from operand) {
 
 func (a *assembly) store(from, at int)  { VMOVDQU64(a.vector(from), a.row(at)) }
 func (a *assembly) copy(into, from int) { VMOVDQA64(a.vector(from), a.vector(into)) }
-func (a *assembly) mask(e []bool) Op    { return chosen[a.masks(e)] }
-func (a *assembly) masks(elements []bool) int {
-	for i, pattern := range patterns {
-		same := true
-		for j := range pattern {
-			same = same && pattern[j] == elements[j]
-		}
-		if same {
-			return i
-		}
-	}
-	panic("no mask register has these elements")
-}
 
-// patterns are what the chosen mask registers hold.
-var patterns = [][]bool{
-	{false, true, false, true},
-	{true, false, true, false},
-	{false, false, true, false},
-	{false, true, false, false},
-	{true, false, false, false},
-}
-
+// instruction writes that of v. Where all elements of a constant are one number it is broadcast from one place.
 func (a *assembly) instruction(v *value, into int, arguments []operand) {
 	dst := a.vector(into)
 	if v.operation == constant {
@@ -132,9 +123,9 @@ func (a *assembly) instruction(v *value, into int, arguments []operand) {
 	case subtract:
 		pick(VPSUBQ, VPSUBQ_BCST)(last, at(0), dst)
 	case low:
-		pick(three(VPMADD52LUQ), three(VPMADD52LUQ_BCST))(last, at(1), dst)
+		pick(VPMADD52LUQ, VPMADD52LUQ_BCST)(last, at(1), dst)
 	case high:
-		pick(three(VPMADD52HUQ), three(VPMADD52HUQ_BCST))(last, at(1), dst)
+		pick(VPMADD52HUQ, VPMADD52HUQ_BCST)(last, at(1), dst)
 	case shiftRight:
 		VPSRLQ(Imm(uint64(v.count)), last, dst)
 	case and:
@@ -142,11 +133,11 @@ func (a *assembly) instruction(v *value, into int, arguments []operand) {
 	case choose:
 		pick(VPBLENDMQ, VPBLENDMQ_BCST)(last, at(0), bit, dst)
 	case addAt:
-		VPADDQ(last, dst, a.mask(v.elements), dst)
+		VPADDQ(last, dst, mask(v.elements), dst)
 	case subtractAt:
-		VPSUBQ(last, dst, a.mask(v.elements), dst)
+		VPSUBQ(last, dst, mask(v.elements), dst)
 	case replaceAt:
-		pick(VPBLENDMQ, VPBLENDMQ_BCST)(last, at(0), a.mask(v.elements), dst)
+		pick(VPBLENDMQ, VPBLENDMQ_BCST)(last, at(0), mask(v.elements), dst)
 	case arrange:
 		VPERMQ(last, at(0), dst)
 	case duplicateEven:
@@ -158,4 +149,13 @@ func (a *assembly) instruction(v *value, into int, arguments []operand) {
 	}
 }
 
-func three(f func(...Op)) func(...Op) { return f }
+var (
+	zmm = [registers]reg.VecPhysical{
+		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+	}
+	ymm = [registers]reg.VecPhysical{
+		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+		reg.Y16, reg.Y17, reg.Y18, reg.Y19, reg.Y20, reg.Y21, reg.Y22, reg.Y23, reg.Y24, reg.Y25, reg.Y26, reg.Y27, reg.Y28, reg.Y29, reg.Y30, reg.Y31,
+	}
+)
