@@ -26,7 +26,7 @@ func measureCores(ctx context.Context, cfg Config, counts []int) ([]Cores, error
 		return nil, err
 	}
 	all := make([][]turn, len(counts)) // for each count, one a round
-	left := cfg.countdown(fmt.Sprintf("measuring 1 to %d cores", len(workers)), cfg.CoreSlice*time.Duration(len(counts)))
+	left := cfg.countdown(fmt.Sprintf("measuring 1 to %d cores", len(workers)), cfg.Rounds, cfg.CoreSlice*time.Duration(len(counts)))
 	for round := range cfg.Rounds {
 		left(round)
 		for i, count := range counts {

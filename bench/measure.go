@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
-	"slices"
 	"time"
 )
 
@@ -18,7 +17,7 @@ var (
 
 // Config says how much is measured.
 type Config struct {
-	Rounds    int            // slices of each operation, at least 1
+	Rounds    int            // slices of each operation, at least 1; up to four times as many where the machine is busy
 	Slice     time.Duration  // how long an operation is called for in a round, at least once
 	CoreSlice time.Duration  // the same for many cores, and for peers
 	Only      *regexp.Regexp // operations whose names match; nil: all
@@ -62,7 +61,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Unit = summarize(units)
+		r.Unit, r.UnitOfAll, r.Quiet = summarize(units), summarize(units), 1
 	}
 	r.Shares = shares(r)
 	if cores {
@@ -100,7 +99,7 @@ func measure(ctx context.Context, cfg Config, r *Report, makers []maker) error {
 	for _, c := range all {
 		each += c.both
 	}
-	left := cfg.countdown(fmt.Sprintf("measuring %d operations", len(all)), each)
+	left := cfg.countdown(fmt.Sprintf("measuring %d operations", len(all)), cfg.Rounds, each)
 	for round := range cfg.Rounds {
 		left(round)
 		for _, c := range all {
@@ -112,35 +111,69 @@ func measure(ctx context.Context, cfg Config, r *Report, makers []maker) error {
 			}
 		}
 	}
-	var units []float64
-	for _, c := range all {
-		m, u := c.measurement()
-		r.Measurements = append(r.Measurements, m)
-		units = append(units, u...)
+	units := func() (units []float64) {
+		for _, c := range all {
+			units = append(units, c.units()...)
+		}
+		return units
 	}
-	r.Unit = summarize(units)
+	limit := quietLimit(units())
+	if err := again(ctx, cfg, all, limit); err != nil {
+		return err
+	}
+	limit = quietLimit(units())
+	r.UnitOfAll, r.Quiet = summarize(units()), float64(quietRounds(units(), limit))/float64(len(units()))
+	var counted []float64
+	for _, c := range all {
+		m := c.measurement(limit)
+		r.Measurements = append(r.Measurements, m)
+		for _, round := range m.Rounds {
+			if round.Counts {
+				counted = append(counted, round.Unit)
+			}
+		}
+	}
+	r.Unit = summarize(counted)
+	return nil
+}
+
+// again gives operations that had too few quiet rounds more of them, in three times as many rounds again at most.
+func again(ctx context.Context, cfg Config, all []*comparison, limit float64) error {
+	rounds := 3 * cfg.Rounds
+	left := cfg.countdown("measuring again what the machine was busy for", rounds, 0)
+	for round := range rounds {
+		lacking := 0
+		for _, c := range all {
+			if quietRounds(c.units(), limit) >= min(quietEnough, cfg.Rounds) {
+				continue
+			}
+			if lacking++; lacking == 1 {
+				left(round)
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := c.slice(); err != nil {
+				return err
+			}
+		}
+		if lacking == 0 {
+			break
+		}
+	}
 	return nil
 }
 
 // countdown returns a function that reports, before each round of a stage, how far it is and how long the rest takes: by
 // what a round is expected to take, and by what those before it took.
-func (cfg Config) countdown(stage string, expected time.Duration) func(round int) {
+func (cfg Config) countdown(stage string, rounds int, expected time.Duration) func(round int) {
 	start := time.Now()
 	return func(round int) {
 		if round > 0 {
 			expected = time.Since(start) / time.Duration(round)
 		}
-		cfg.Progress(Progress{Stage: stage, Step: "round", Done: round, Total: cfg.Rounds, Left: expected * time.Duration(cfg.Rounds-round)})
+		cfg.Progress(Progress{Stage: stage, Step: "round", Done: round, Total: rounds, Left: expected * time.Duration(rounds-round)})
 	}
-}
-
-// measurement returns what the rounds came to, and all samples of U.
-func (c *comparison) measurement() (m Measurement, units []float64) {
-	nanoseconds, ratios, units := c.samples()
-	return Measurement{
-		Name: c.op.Name(), Subject: c.op.Subject,
-		Nanoseconds: summarize(nanoseconds), Units: summarize(ratios), Rounds: slices.Clone(c.rounds),
-	}, units
 }
 
 // unitsNow returns so many samples of U by itself, of a few milliseconds each.

@@ -56,13 +56,14 @@ func MeasurePeers(ctx context.Context, cfg Config, r *Report, folder string) err
 		return err
 	}
 	defer os.RemoveAll(scratch)
+	limit := quietLimit([]float64{r.Unit.Median})
 	for i, p := range peerPrograms {
 		report := func(what string) {
 			if cfg.Progress != nil {
 				cfg.Progress(Progress{Stage: what + " of bench/peers/" + p.folder, Step: "program", Done: i, Total: len(peerPrograms)})
 			}
 		}
-		peers, err := p.measure(ctx, cfg, folder, scratch, report)
+		peers, err := p.measure(ctx, cfg, limit, folder, scratch, report)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -75,7 +76,7 @@ func MeasurePeers(ctx context.Context, cfg Config, r *Report, folder string) err
 }
 
 // measure runs the program. Beside an error there may be what it printed before it.
-func (p peerProgram) measure(ctx context.Context, cfg Config, folder, scratch string, report func(what string)) ([]Peer, error) {
+func (p peerProgram) measure(ctx context.Context, cfg Config, limit float64, folder, scratch string, report func(what string)) ([]Peer, error) {
 	dir := filepath.Join(folder, p.folder)
 	if !isFolder(dir) {
 		return nil, errors.New("there is no such folder")
@@ -109,12 +110,12 @@ func (p peerProgram) measure(ctx context.Context, cfg Config, folder, scratch st
 			err = errors.New(said) // like that one of its peers could not be built
 		}
 	}
-	return peersOf(lines), err
+	return peersOf(lines, limit), err
 }
 
 // A program's rounds are spread over so many runs of it, with so many samples of U between two.
 const (
-	peerPasses  = 4
+	peerPasses  = 8
 	unitSamples = 9
 )
 
@@ -183,8 +184,9 @@ func readPeers(from io.Reader, unit float64) (all []peerLine, err error) {
 	return all, nil
 }
 
-// peersOf collects the rounds of each measurement, in the order in which the first of each came.
-func peersOf(lines []peerLine) []Peer {
+// peersOf collects the rounds of each measurement, in the order in which the first of each came. Those count whose U is at
+// most limit, in nanoseconds, or enough that are the quietest.
+func peersOf(lines []peerLine, limit float64) []Peer {
 	var peers []Peer
 	at := make(map[peerLine]int) // by all but the times
 	for _, line := range lines {
@@ -199,14 +201,20 @@ func peersOf(lines []peerLine) []Peer {
 				Hops: line.Hops, Payload: line.Payload, Packet: line.Packet,
 			})
 		}
-		peers[i].Rounds = append(peers[i].Rounds, PeerRound{line.Nanoseconds, line.unit})
+		peers[i].Rounds = append(peers[i].Rounds, PeerRound{Nanoseconds: line.Nanoseconds, Unit: line.unit})
 	}
 	for i := range peers {
-		var nanoseconds, units []float64
+		var units, nanoseconds, ratios []float64
 		for _, r := range peers[i].Rounds {
-			nanoseconds, units = append(nanoseconds, r.Nanoseconds), append(units, r.Nanoseconds/r.Unit)
+			units = append(units, r.Unit)
 		}
-		peers[i].Nanoseconds, peers[i].Units = summarize(nanoseconds), summarize(units)
+		for j, counts := range counting(units, limit) {
+			r := &peers[i].Rounds[j]
+			if r.Counts = counts; counts {
+				nanoseconds, ratios = append(nanoseconds, r.Nanoseconds), append(ratios, r.Nanoseconds/r.Unit)
+			}
+		}
+		peers[i].Nanoseconds, peers[i].Units = summarize(nanoseconds), summarize(ratios)
 	}
 	return peers
 }

@@ -21,12 +21,12 @@ func TestReadPeers(t *testing.T) {
 	require.NoError(t, err)
 	second, err := readPeers(strings.NewReader(printed), 200)
 	require.NoError(t, err)
-	peers := peersOf(append(first, second...))
+	peers := peersOf(append(first, second...), 1000)
 	require.Len(t, peers, 3)
 	require.Equal(t, Peer{
 		Peer: "a", Version: "v1", Operation: "unwrap", Hops: 5, Payload: 1024, Packet: 1248, Note: "n",
 		Nanoseconds: Summary{400, 300, 500}, Units: Summary{2.75, 2.25, 3.5},
-		Rounds: []PeerRound{{300, 100}, {500, 100}, {300, 200}, {500, 200}},
+		Rounds: []PeerRound{{300, 100, true}, {500, 100, true}, {300, 200, true}, {500, 200, true}},
 	}, peers[0])
 	require.Equal(t, "wrap", peers[1].Operation)
 	require.Equal(t, "b", peers[2].Peer)

@@ -12,7 +12,9 @@ type Report struct {
 	Machine      Machine       `json:"machine"`
 	Rounds       int           `json:"rounds"`
 	Slice        time.Duration `json:"slice_ns"` // what an operation is called for in one round, at least once
-	Unit         Summary       `json:"unit_ns"`  // U, over all slices of it
+	Unit         Summary       `json:"unit_ns"`  // U, in the rounds that count: those in which the machine was quiet
+	UnitOfAll    Summary       `json:"unit_of_all_ns"`
+	Quiet        float64       `json:"quiet"` // the part of all rounds that were quiet
 	Measurements []Measurement `json:"measurements"`
 	Cores        []Cores       `json:"cores,omitempty"`
 	Shares       []Share       `json:"shares,omitempty"`
@@ -20,7 +22,7 @@ type Report struct {
 	Missing      []Missing     `json:"missing,omitempty"`
 }
 
-// Measurement is what the rounds of one operation came to.
+// Measurement is what the rounds of one operation that count came to.
 type Measurement struct {
 	Name string `json:"name"`
 	Subject
@@ -34,6 +36,7 @@ type Round struct {
 	Calls       int     `json:"calls"`
 	Nanoseconds float64 `json:"ns"`      // one call
 	Unit        float64 `json:"unit_ns"` // one U
+	Counts      bool    `json:"counts"`  // whether the machine was quiet
 }
 
 // Cores is what so many goroutines open at once, each on a thread of its own, in batches of 64 for r = 5, P = 1024.
@@ -79,6 +82,7 @@ type Peer struct {
 type PeerRound struct {
 	Nanoseconds float64 `json:"ns"`
 	Unit        float64 `json:"unit_ns"`
+	Counts      bool    `json:"counts"`
 }
 
 // Missing is what could not be measured, and why.

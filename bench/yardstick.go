@@ -131,17 +131,30 @@ func (c *comparison) measureUnit(calls int) error {
 		unit = (c.unit.last + after) / 2
 	}
 	c.unit.last = after
-	c.rounds = append(c.rounds, Round{calls, float64(c.took) / float64(calls), unit})
+	c.rounds = append(c.rounds, Round{Calls: calls, Nanoseconds: float64(c.took) / float64(calls), Unit: unit})
 	return nil
 }
 
-// samples returns what each round says of one item that a call works on.
-func (c *comparison) samples() (nanoseconds, ratios, units []float64) {
-	items := float64(c.op.items())
+// units returns U in each round.
+func (c *comparison) units() (units []float64) {
 	for _, r := range c.rounds {
-		nanoseconds = append(nanoseconds, r.Nanoseconds/items)
-		ratios = append(ratios, r.Nanoseconds/items/r.Unit)
 		units = append(units, r.Unit)
 	}
-	return nanoseconds, ratios, units
+	return units
+}
+
+// measurement returns what the rounds came to that count where U is limited so.
+func (c *comparison) measurement(limit float64) Measurement {
+	m := Measurement{Name: c.op.Name(), Subject: c.op.Subject, Rounds: slices.Clone(c.rounds)}
+	var nanoseconds, ratios []float64
+	items := float64(c.op.items())
+	for i, counts := range counting(c.units(), limit) {
+		r := &m.Rounds[i]
+		if r.Counts = counts; counts {
+			nanoseconds = append(nanoseconds, r.Nanoseconds/items)
+			ratios = append(ratios, r.Nanoseconds/items/r.Unit)
+		}
+	}
+	m.Nanoseconds, m.Units = summarize(nanoseconds), summarize(ratios)
+	return m
 }

@@ -21,14 +21,14 @@ func report() *bench.Report {
 	r := &bench.Report{
 		Rounds:  2,
 		Machine: bench.Machine{System: "linux", Processor: "amd64", Model: "Test CPU", Cores: 2, Go: "go1.26", X25519: "avx512ifma", Symmetric: "AVX-512"},
-		Unit:    bench.Summary{Median: 50_000, Low: 49_900, High: 50_100},
+		Unit:    bench.Summary{Median: 50_000, Low: 49_900, High: 50_100}, UnitOfAll: bench.Summary{Median: 50_000, Low: 49_800, High: 50_900}, Quiet: 0.97,
 	}
 	add := func(s bench.Subject, units float64) {
 		r.Measurements = append(r.Measurements, bench.Measurement{
 			Name: s.Name(), Subject: s,
 			Nanoseconds: bench.Summary{Median: units * 50_000, Low: units * 49_000, High: units * 51_000},
 			Units:       bench.Summary{Median: units, Low: units * 0.98, High: units * 1.02},
-			Rounds:      []bench.Round{{Calls: 10, Nanoseconds: units * 50_000 * float64(max(1, s.Items)), Unit: 50_000}, {Calls: 10, Nanoseconds: units * 51_000 * float64(max(1, s.Items)), Unit: 51_000}},
+			Rounds:      []bench.Round{{Calls: 10, Nanoseconds: units * 50_000 * float64(max(1, s.Items)), Unit: 50_000, Counts: true}, {Calls: 10, Nanoseconds: units * 51_000 * float64(max(1, s.Items)), Unit: 51_000, Counts: true}, {Calls: 10, Nanoseconds: 1, Unit: 99_000}},
 		})
 	}
 	for _, payload := range []int{1024, 32768} {
@@ -49,7 +49,7 @@ func report() *bench.Report {
 	}
 	r.Peers = []bench.Peer{{
 		Peer: "other", Version: "v0.1", Operation: "unwrap", Hops: 5, Payload: 1024, Packet: 1300, Note: "the same job.",
-		Nanoseconds: bench.Summary{Median: 550_000, Low: 540_000, High: 560_000}, Units: bench.Summary{Median: 10, Low: 9.8, High: 10.2}, Rounds: []bench.PeerRound{{Nanoseconds: 540_000, Unit: 54_000}, {Nanoseconds: 560_000, Unit: 56_000}},
+		Nanoseconds: bench.Summary{Median: 550_000, Low: 540_000, High: 560_000}, Units: bench.Summary{Median: 10, Low: 9.8, High: 10.2}, Rounds: []bench.PeerRound{{Nanoseconds: 540_000, Unit: 54_000, Counts: true}, {Nanoseconds: 560_000, Unit: 56_000, Counts: true}, {Nanoseconds: 1, Unit: 99_000}},
 	}}
 	secp := r.Peers[0]
 	secp.Operation = "secp256k1"
@@ -72,7 +72,7 @@ func TestTable(t *testing.T) {
 	text := out.String()
 	require.True(t, strings.HasPrefix(text, "Test CPU, 2 cores, linux/amd64, go1.26\n"), text)
 	require.Contains(t, text, "avx512ifma for X25519, AVX-512 for ChaCha20 and BLAKE2b")
-	require.Contains(t, text, "50.0 µs here (quartiles 49.9 to 50.1). Its spread is 0.4 %: the machine was quiet.")
+	require.Contains(t, text, "50.0 µs here (quartiles 49.9 to 50.1).\nThe machine was quiet: that is U in 97 % of all rounds.")
 	require.Equal(t, []string{"batch of 64", "12.5", "0.25", "0.24 – 0.26", "80000", "4.0×"}, fields(t, text, "batch of 64 .*80000"))
 	require.Equal(t, []string{"P, bytes", "one packet", "n = 8", "n = 64"}, fields(t, text, "P, bytes"))
 	require.Equal(t, []string{"32768", "50.0", "25.0", "12.5"}, fields(t, text, "^ *32768"))
@@ -94,7 +94,7 @@ func TestTable(t *testing.T) {
 func TestTableOfLess(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, Table(&out, &bench.Report{Machine: bench.Machine{Cores: 1}}))
-	require.Equal(t, 5, strings.Count(out.String(), "\n"), out.String())
+	require.Equal(t, 6, strings.Count(out.String(), "\n"), out.String())
 
 	r := report()
 	r.Measurements = r.Measurements[1:2] // a batch of 8
@@ -132,10 +132,13 @@ func (w *limited) Write(p []byte) (int, error) {
 }
 
 func TestNoise(t *testing.T) {
-	for spread, want := range map[float64]string{0.01: "was quiet", 0.05: "not quite quiet", 0.2: "worth little"} {
-		require.Contains(t, Noise(bench.Summary{Median: 100, Low: 100, High: 100 + 100*spread}), want)
-	}
-	require.Contains(t, Noise(bench.Summary{}), "not known")
+	r := report()
+	require.Contains(t, Noise(r), "was quiet")
+	r.Quiet = 0.5
+	require.Contains(t, Noise(r), "U was 49.8 to 50.9 µs (quartiles). What counts are the 50 % of rounds")
+	r.Quiet = 0.1
+	require.Contains(t, Noise(r), "worth little")
+	require.Contains(t, Noise(new(bench.Report)), "not known")
 }
 
 // TestText is what benchstat reads: https://go.dev/design/14313-benchmark-format.

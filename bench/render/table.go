@@ -69,23 +69,25 @@ func (t *tables) header() {
 		t.printf(", mixnet %s", m.Version)
 	}
 	t.printf("\nIn use here: %s for X25519, %s for ChaCha20 and BLAKE2b.\n", m.X25519, m.Symmetric)
-	t.printf("\nU, the unit, is one crypto/ecdh X25519 with ready keys: %s µs here (quartiles %s to %s). %s\n",
-		micro(r.Unit.Median), micro(r.Unit.Low), micro(r.Unit.High), Noise(r.Unit))
-	t.printf("Figures are medians of %d rounds on one core, each round divided by U right before and after; quartiles are beside them.\n", r.Rounds)
+	t.printf("\nU, the unit, is one crypto/ecdh X25519 with ready keys: %s µs here (quartiles %s to %s).\n%s\n",
+		micro(r.Unit.Median), micro(r.Unit.Low), micro(r.Unit.High), Noise(r))
+	t.printf("Figures are medians over rounds on one core, each divided by U right before and after; quartiles are beside them.\n")
 }
 
-// Noise says how much the machine was at one's disposal, by the spread of U.
-func Noise(unit bench.Summary) string {
-	spread := 100 * unit.Spread()
+// Noise says how quiet the machine was, and what follows.
+func Noise(r *bench.Report) string {
+	quiet, spread := 100*r.Quiet, 100*r.Unit.Spread()
 	switch {
 	case !(spread >= 0): // nor where it is not a number
 		return "How quiet the machine was is not known."
-	case spread < 3:
-		return fmt.Sprintf("Its spread is %.1f %%: the machine was quiet.", spread)
-	case spread < 12:
-		return fmt.Sprintf("Its spread is %.1f %%: the machine was not quite quiet.", spread)
+	case quiet >= 90 && spread < 6:
+		return fmt.Sprintf("The machine was quiet: that is U in %.0f %% of all rounds.", quiet)
+	case quiet >= 15 && spread < 12:
+		return fmt.Sprintf("The machine was busy with other work: U was %s to %s µs (quartiles). What counts are the %.0f %% of rounds in which it was quiet.",
+			micro(r.UnitOfAll.Low), micro(r.UnitOfAll.High), quiet)
 	}
-	return fmt.Sprintf("Its spread is %.0f %%: the machine was busy with other work, and the figures are worth little.", spread)
+	return fmt.Sprintf("The machine was busy with other work: U was %s to %s µs (quartiles), and only %.0f %% of the rounds were quiet. The figures are worth little.",
+		micro(r.UnitOfAll.Low), micro(r.UnitOfAll.High), quiet)
 }
 
 // figures are the columns for one measurement.

@@ -8,8 +8,8 @@ import (
 	"sphinxmix.example/bench"
 )
 
-// Text writes r in the format of `go test -bench`, a line for each round, so that benchstat tells what differs between two
-// runs, and how sure that is.
+// Text writes r in the format of `go test -bench`, a line for each round that counts, so that benchstat tells what differs
+// between two runs, and how sure that is.
 func Text(w io.Writer, r *bench.Report) error {
 	out := bufio.NewWriter(w)
 	m := r.Machine
@@ -20,6 +20,9 @@ func Text(w io.Writer, r *bench.Report) error {
 	}
 	for _, b := range r.Measurements {
 		for _, round := range b.Rounds {
+			if !round.Counts {
+				continue
+			}
 			fmt.Fprintf(out, "Benchmark%s%s\t%d\t%.1f ns/op\t%.1f ns/U", b.Name, suffix, round.Calls, round.Nanoseconds, round.Unit)
 			if b.Items == 0 {
 				fmt.Fprintf(out, "\t%.5g U/op\n", round.Nanoseconds/round.Unit)
@@ -36,6 +39,9 @@ func Text(w io.Writer, r *bench.Report) error {
 	}
 	for _, p := range r.Peers {
 		for _, r := range p.Rounds {
+			if !r.Counts {
+				continue
+			}
 			fmt.Fprintf(out, "BenchmarkPeer/peer=%s/op=%s/r=%d/P=%d%s\t1\t%.1f ns/op\t%.1f ns/U\t%.5g U/op\n",
 				p.Peer, p.Operation, p.Hops, p.Payload, suffix, r.Nanoseconds, r.Unit, r.Nanoseconds/r.Unit)
 		}
