@@ -42,7 +42,7 @@ func simulate(p *program, memory map[int][4]uint64, bit bool) map[int][4]uint64 
 func (v *value) evaluate(a, b, c [4]uint64, bit bool) [4]uint64 {
 	r := a
 	for i := range r {
-		over, under := bits.Mul64(b[i]&(low52), c[i]&(low52))
+		over, under := bits.Mul64(b[i]&low52, c[i]&low52)
 		switch v.operation {
 		case constant:
 			r[i] = v.numbers[i%len(v.numbers)]
@@ -51,7 +51,7 @@ func (v *value) evaluate(a, b, c [4]uint64, bit bool) [4]uint64 {
 		case subtract:
 			r[i] = a[i] - b[i]
 		case low:
-			r[i] = a[i] + under&(low52)
+			r[i] = a[i] + under&low52
 		case high:
 			r[i] = a[i] + (over<<12 | under>>52)
 		case shiftRight:
