@@ -67,7 +67,9 @@ func multiplications(n int, base bool, fixed *secret, also func(scalar *secret))
 		},
 		func() {
 			multiplier.Multiply(all)
-			also(&scalars[0])
+			for i := range scalars {
+				also(&scalars[i])
+			}
 		},
 	}
 }
@@ -77,9 +79,13 @@ func nothing(*secret) {}
 // TestScalarsDoNotShow in the time of multiplications, however many are computed together, and of those that x25519 computes
 // one by one.
 func TestScalarsDoNotShow(t *testing.T) {
+	together := []int{1, 2, 4, 8}
+	if x25519.Implementation() == "portable" {
+		together = together[:1] // as they are computed one by one
+	}
 	for _, fixed := range fixed {
 		t.Run(fixed.name, func(t *testing.T) {
-			for _, n := range []int{1, 2, 4, 8} {
+			for _, n := range together {
 				requireConstantTime(t, multiplications(n, false, &fixed.secret, nothing))
 			}
 			requireConstantTime(t, multiplications(1, true, &fixed.secret, nothing))
@@ -93,8 +99,9 @@ func TestScalarsDoNotShow(t *testing.T) {
 			requireConstantTime(t, subject{"Public", prepare, func() { x25519.Public(&result, &scalar) }})
 		})
 	}
-	requireLeak(t, multiplications(1, false, &fixed[0].secret, careless(4)))
-	requireLeak(t, multiplications(8, false, &fixed[0].secret, careless(4)))
+	for _, n := range []int{1, together[len(together)-1]} {
+		requireLeak(t, multiplications(n, false, &fixed[0].secret, careless(4)))
+	}
 }
 
 // TestKeysOfStreamsDoNotShow, nor does whether what is encrypted is zeros.
