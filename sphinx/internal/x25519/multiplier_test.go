@@ -9,7 +9,6 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -57,11 +56,10 @@ func TestKernelsAreUsed(t *testing.T) {
 		require.Equal(t, "portable", Implementation())
 		return
 	}
-	if runtime.GOOS != "linux" {
-		t.Skip("nobody says here what the processor has")
-	}
 	info, err := os.ReadFile("/proc/cpuinfo")
-	require.NoError(t, err)
+	if err != nil || strings.Contains(os.Getenv("GODEBUG"), "cpu.") {
+		t.Skip("nobody says what this processor has, or somebody has turned it off")
+	}
 	_, flags, _ := strings.Cut(string(info), "\nflags")
 	flags, _, _ = strings.Cut(flags, "\n")
 	has := strings.Fields(flags)
