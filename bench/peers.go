@@ -87,36 +87,43 @@ func (p peerProgram) measure(ctx context.Context, cfg Config, limit float64, fol
 	}
 	report("measuring the peers")
 	var lines []peerLine
+	var said string
+	quiet := 0 // rounds
 	before, err := unitsNow(unitSamples)
-	for pass := 0; pass < peerPasses && err == nil; pass++ {
-		rounds := (cfg.Rounds + pass) / peerPasses // of all passes together: cfg.Rounds
+	for pass := 0; err == nil && (pass < peerPasses || pass < mostPeerPasses && quiet < min(quietEnough, cfg.Rounds)); pass++ {
+		rounds := (cfg.Rounds + pass%peerPasses) / peerPasses // of the first passes together: cfg.Rounds
 		if rounds == 0 {
 			continue
 		}
 		options := []string{"--rounds", fmt.Sprint(rounds), "--round-ms", fmt.Sprint(max(1, cfg.CoreSlice.Milliseconds()))}
 		var out []byte
-		var said string
 		out, said, err = p.command(ctx, dir, scratch, append(p.run[:len(p.run):len(p.run)], options...))
 		after, failure := unitsNow(unitSamples)
 		if failure != nil {
 			return nil, failure
 		}
-		read, failure := readPeers(bytes.NewReader(out), (median(before)+median(after))/2)
+		unit := (median(before) + median(after)) / 2
+		if unit <= limit {
+			quiet += rounds
+		}
+		read, failure := readPeers(bytes.NewReader(out), unit)
 		lines, before = append(lines, read...), after
 		if err == nil {
 			err = failure
 		}
-		if err == nil && said != "" && pass == peerPasses-1 {
-			err = errors.New(said) // like that one of its peers could not be built
-		}
+	}
+	if err == nil && said != "" {
+		err = errors.New(said) // like that one of its peers could not be built
 	}
 	return peersOf(lines, limit), err
 }
 
-// A program's rounds are spread over so many runs of it, with so many samples of U between two.
+// A program's rounds are spread over so many runs of it, or more where the machine is busy, with so many samples of U
+// between two.
 const (
-	peerPasses  = 8
-	unitSamples = 9
+	peerPasses     = 8
+	mostPeerPasses = 24
+	unitSamples    = 9
 )
 
 // command runs arguments in dir and returns what they print, also where they fail, and the last line of what they say on

@@ -49,7 +49,7 @@ func TestPeersThatCannotRun(t *testing.T) {
 	script := "echo '" + strings.Split(printed, "\n")[0] + "'\necho first >&2\necho 'no network here' >&2\nexit 3\n"
 	require.NoError(t, os.MkdirAll(filepath.Join(folder, "python"), 0o777))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "python", "run.sh"), []byte(script), 0o777))
-	r := new(Report)
+	r := &Report{Unit: Summary{Median: 1e9}}
 	cfg := brief
 	require.NoError(t, MeasurePeers(t.Context(), cfg, r, folder))
 	require.Empty(t, r.Peers)
@@ -62,7 +62,7 @@ func TestPeersThatCannotRun(t *testing.T) {
 
 	// What prepares well and fails later keeps what it printed before.
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "python", "run.sh"), []byte(`[ "$2" = 1 ] && [ "$4" = 1 ] && [ ! -e prepared ] && { touch prepared; exit 0; }`+"\n"+script), 0o777))
-	r = new(Report)
+	r = &Report{Unit: Summary{Median: 1e9}}
 	require.NoError(t, MeasurePeers(t.Context(), cfg, r, folder))
 	require.Len(t, r.Peers, 1)
 	require.Len(t, r.Missing, 3)
@@ -70,7 +70,7 @@ func TestPeersThatCannotRun(t *testing.T) {
 
 	// What leaves a peer out, and says so, is told.
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "python", "run.sh"), []byte(strings.ReplaceAll(script, "exit 3", "exit 0")), 0o777))
-	r = new(Report)
+	r = &Report{Unit: Summary{Median: 1e9}}
 	require.NoError(t, MeasurePeers(t.Context(), cfg, r, folder))
 	require.Len(t, r.Peers, 1)
 	require.Len(t, r.Peers[0].Rounds, cfg.Rounds)

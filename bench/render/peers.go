@@ -45,6 +45,9 @@ func (t *tables) peers() {
 			rows = append(rows, append([]string{name, p.Version, payload, hops},
 				append(figures(measured), timesAs(measured, single), timesAs(measured, batch))...))
 			note := fmt.Sprintf("%s: %s.", p.Peer, strings.TrimSuffix(p.Note, "."))
+			if unit := unitOf(p); unit > 1.15*t.r.Unit.Median {
+				note += fmt.Sprintf(" (Measured while the machine was busy: U was %s µs.)", micro(unit))
+			}
 			notes += fold(note, 118)
 		}
 		if len(rows) == own {
@@ -54,6 +57,17 @@ func (t *tables) peers() {
 		t.write(title, []string{"", "version", "P", "hops", "µs", "U", "quartiles", "times one", "times one of 64"}, rows)
 		t.printf("\n%s", notes)
 	}
+}
+
+// unitOf is what U was, on average, in the rounds of p that count.
+func unitOf(p bench.Peer) float64 {
+	sum, count := 0.0, 0
+	for _, r := range p.Rounds {
+		if r.Counts {
+			sum, count = sum+r.Unit, count+1
+		}
+	}
+	return sum / float64(count)
 }
 
 // timesAs says how many times as long as this library's m took; nothing where that was not measured.

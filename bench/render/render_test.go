@@ -84,6 +84,11 @@ func TestTable(t *testing.T) {
 	require.Equal(t, []string{"other", "v0.1", "1024", "5", "550", "10.0", "9.80 – 10.2", "10.0×", "40.0×"}, fields(t, text, "other  .*v0.1.*×"))
 	require.Equal(t, []string{"other (secp256k1)", "v0.1", "550", "10.0", "9.80 – 10.2"}, fields(t, text, "secp256k1"))
 	require.Contains(t, text, "  other: the same job.\n")
+	r := report()
+	r.Peers[0].Rounds[0].Unit = 70_000
+	out.Reset()
+	require.NoError(t, Table(&out, r))
+	require.Contains(t, out.String(), "  other: the same job. (Measured while the machine was busy: U was 63.0 µs.)\n")
 	require.Contains(t, text, "peers/rust: cargo is not installed here")
 	for line := range strings.Lines(text) {
 		require.Equal(t, strings.TrimRight(line, " \n")+"\n", line, "spaces at the end of a line")
