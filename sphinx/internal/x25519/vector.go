@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"unsafe"
 
-	"filippo.io/edwards25519/field"
+	field "github.com/cloudflare/circl/math/fp25519"
 )
 
 // kernel is a ladder in assembly that computes up to packets multiplications in one pass over vectors of width 64-bit
@@ -28,11 +28,9 @@ const (
 // memory is what kernels compute in, and behind them one inversion for all.
 type memory struct {
 	vectors    []uint64 // rows of 8 elements, aligned to their 64 bytes
-	x, z       [most]field.Element
-	products   [most]field.Element // of all z before and at it
-	inverse, t field.Element
-	low        [most]int // 1 where z is zero
-	bytes      Key
+	x, z       [most]field.Elt
+	products   [most]field.Elt // of all z before and at it
+	inverse, t field.Elt
 }
 
 func newMemory() *memory {
@@ -48,9 +46,7 @@ func (m *memory) wipe(n int) {
 	clear(m.x[:n])
 	clear(m.z[:n])
 	clear(m.products[:n])
-	clear(m.low[:n])
-	m.inverse, m.t = field.Element{}, field.Element{}
-	clear(m.bytes[:])
+	m.inverse, m.t = field.Elt{}, field.Elt{}
 }
 
 // multiply computes all multiplications, at most as many as most, with the smallest kernel that can take them in one
@@ -92,7 +88,7 @@ func (m *memory) put(k *kernel, at int, limbs [limbs]uint64) {
 }
 
 // ladder sets x and z to the coordinates of each product.
-func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Element) {
+func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Elt) {
 	clear(m.vectors[rowPoint*k.width : rowBits*k.width]) // of the pass before
 	for packet := range k.packets {
 		job := &group[min(packet, len(group)-1)] // idle elements do the same again
@@ -125,8 +121,8 @@ func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Element)
 		// A = X + Z and B = X − Z, and what counts is X/Z.
 		m.take(k, packet, 0, &x[packet])
 		m.take(k, packet, 1, &m.t)
-		z[packet].Subtract(&x[packet], &m.t)
-		x[packet].Add(&x[packet], &m.t)
+		field.Sub(&z[packet], &x[packet], &m.t)
+		field.Add(&x[packet], &x[packet], &m.t)
 	}
 }
 
@@ -166,7 +162,7 @@ func carry(a [limbs]uint64) [limbs]uint64 {
 }
 
 // take sets e to a coordinate of a packet: limbs of which all but the last have anything above their 52 bits.
-func (m *memory) take(k *kernel, packet, coordinate int, e *field.Element) {
+func (m *memory) take(k *kernel, packet, coordinate int, e *field.Elt) {
 	at := k.coordinate(packet, coordinate)
 	var l [limbs]uint64
 	for i := range l {
@@ -176,45 +172,44 @@ func (m *memory) take(k *kernel, packet, coordinate int, e *field.Element) {
 		}
 	}
 	l = carry(carry(l)) // the second time for what the first one carried to the end
-	binary.LittleEndian.PutUint64(m.bytes[0:], l[0]|l[1]<<52)
-	binary.LittleEndian.PutUint64(m.bytes[8:], l[1]>>12|l[2]<<40)
-	binary.LittleEndian.PutUint64(m.bytes[16:], l[2]>>24|l[3]<<28)
-	binary.LittleEndian.PutUint64(m.bytes[24:], l[3]>>36|l[4]<<16)
-	if _, err := e.SetBytes(m.bytes[:]); err != nil {
-		panic("x25519: unreachable: an element has 32 bytes")
-	}
+	binary.LittleEndian.PutUint64(e[0:], l[0]|l[1]<<52)
+	binary.LittleEndian.PutUint64(e[8:], l[1]>>12|l[2]<<40)
+	binary.LittleEndian.PutUint64(e[16:], l[2]>>24|l[3]<<28)
+	binary.LittleEndian.PutUint64(e[24:], l[3]>>36|l[4]<<16)
 	clear(l[:])
 }
 
-var one = *new(field.Element).One()
-
-// divide sets every result to x/z, and to zero where z is, with one inversion (Montgomery's trick). Which z are zero is
-// decided by the points, and shows in the results alone.
+// divide sets every result to x/z, and to zero where z is, with one inversion for all (Montgomery's trick). Only points of
+// low order make a z zero, whatever the scalar, and everybody can see which points those are.
 func (m *memory) divide(all []Multiplication) {
-	var zero field.Element
-	n := len(all)
-	for i := range n {
-		m.low[i] = m.z[i].Equal(&zero)
-		m.z[i].Select(&one, &m.z[i], m.low[i])
-		m.x[i].Select(&zero, &m.x[i], m.low[i])
-		if i == 0 {
-			m.products[i] = m.z[i]
-		} else {
-			m.products[i].Multiply(&m.products[i-1], &m.z[i])
+	last := len(all) - 1
+	m.multiplyUp(last)
+	if field.IsZero(&m.products[last]) {
+		for i := range all {
+			if field.IsZero(&m.z[i]) {
+				field.SetOne(&m.z[i])
+				m.x[i] = field.Elt{}
+			}
 		}
+		m.multiplyUp(last)
 	}
-	m.inverse.Invert(&m.products[n-1])
-	for i := n - 1; i >= 0; i-- {
+	field.Inv(&m.inverse, &m.products[last])
+	for i := last; i >= 0; i-- {
+		m.t = m.inverse
 		if i > 0 {
-			m.t.Multiply(&m.inverse, &m.products[i-1])
-			m.inverse.Multiply(&m.inverse, &m.z[i])
-		} else {
-			m.t = m.inverse
+			field.Mul(&m.t, &m.inverse, &m.products[i-1])
+			field.Mul(&m.inverse, &m.inverse, &m.z[i])
 		}
-		m.t.Multiply(&m.t, &m.x[i])
-		all[i].OK = m.t.Equal(&zero) == 0
-		result := m.t.Bytes()
-		copy(all[i].Result[:], result)
-		clear(result)
+		field.Mul(&m.t, &m.t, &m.x[i])
+		all[i].OK = !field.IsZero(&m.t)
+		*all[i].Result = Key(m.t)
+	}
+}
+
+// multiplyUp computes the products.
+func (m *memory) multiplyUp(last int) {
+	m.products[0] = m.z[0]
+	for i := 1; i <= last; i++ {
+		field.Mul(&m.products[i], &m.products[i-1], &m.z[i])
 	}
 }
