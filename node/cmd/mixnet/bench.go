@@ -41,9 +41,13 @@ Nothing else should run on the machine meanwhile. The table says how quiet it wa
 	flags.StringVar(&o.only, "only", "", "measure what has a name, as in --text, that matches this regular `expression`")
 	flags.BoolVar(&o.peers, "peers", false, "measure other implementations, too")
 	flags.StringVar(&o.folder, "peers-dir", "", "the `folder` bench/peers of the source tree, where this does not run inside of it")
+	flags.StringVar(&o.from, "from", "", "measure nothing, and show what this `file` of --json has")
 	flags.StringVar(&o.json, "json", "", "write everything to this `file`, every round included")
 	flags.StringVar(&o.text, "text", "", "write a line for each round to this `file`, as benchstat reads it")
 	flags.StringVar(&o.plots, "plots", "", "draw SVG files into this `folder`")
+	for _, flag := range []string{"quick", "rounds", "only", "peers", "peers-dir"} {
+		cmd.MarkFlagsMutuallyExclusive("from", flag)
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := o.config(flags.Changed("rounds"))
 		if err != nil {
@@ -58,6 +62,7 @@ type benchOptions struct {
 	quick, peers      bool
 	rounds            int
 	only, folder      string
+	from              string
 	json, text, plots string
 }
 
@@ -120,16 +125,7 @@ func (o *benchOptions) run(ctx context.Context, cfg bench.Config, out io.Writer)
 		}
 	}
 
-	shown := newStatusLine(os.Stderr)
-	cfg.Progress = benchProgress(shown)
-	r, err := bench.Run(ctx, cfg)
-	if err == nil {
-		r.Machine.Version = version()
-		if o.peers {
-			err = bench.MeasurePeers(ctx, cfg, r, o.folder)
-		}
-	}
-	shown.clear()
+	r, err := o.report(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -157,6 +153,34 @@ func (o *benchOptions) run(ctx context.Context, cfg bench.Config, out io.Writer)
 		fmt.Fprintf(out, "\nDrawn in %s: %s\n", o.plots, strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// report measures, or reads what was measured before.
+func (o *benchOptions) report(ctx context.Context, cfg bench.Config) (*bench.Report, error) {
+	if o.from != "" {
+		file, err := os.Open(o.from)
+		if err != nil {
+			return nil, fmt.Errorf("--from: %w", err)
+		}
+		defer file.Close()
+		r, err := bench.ReadJSON(file)
+		if err != nil {
+			return nil, fmt.Errorf("--from: %s is not what --json writes: %w", o.from, err)
+		}
+		return r, nil
+	}
+	shown := newStatusLine(os.Stderr)
+	defer shown.clear()
+	cfg.Progress = benchProgress(shown)
+	r, err := bench.Run(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	r.Machine.Version = version()
+	if o.peers {
+		err = bench.MeasurePeers(ctx, cfg, r, o.folder)
+	}
+	return r, err
 }
 
 // benchProgress shows how far a run is: on a terminal a line that changes, elsewhere a line for each stage.
