@@ -290,7 +290,8 @@ func TestLoopsThatTakeLongAreNotLost(t *testing.T) {
 // broke come back.
 func TestCoverOutlivesItsGateway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Client: withCover(10, 0)})
+		const rate = 4 // a second
+		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Client: withCover(rate, 0)})
 		c := n.Client("alice")
 		await := func() uint64 {
 			for c.Expected() < 2 {
@@ -303,7 +304,7 @@ func TestCoverOutlivesItsGateway(t *testing.T) {
 		n.Cut("alice", n.Mixes[at(n, c)].Address)
 		time.Sleep(2 * time.Minute)
 		stats := c.Cover()
-		require.InDelta(t, 3*600, stats.LoopsSent, 6*43)
+		require.InDelta(t, 180*rate, stats.LoopsSent, 6*math.Sqrt(180*rate))
 		require.LessOrEqual(t, stats.LoopsLost, uint64(1), "but for one that was in the hand of who wrote")
 
 		lost, gateway := stats.LoopsLost+await(), at(n, c)
@@ -314,7 +315,7 @@ func TestCoverOutlivesItsGateway(t *testing.T) {
 		require.GreaterOrEqual(t, c.Cover().LoopsLost, lost)
 		time.Sleep(2 * time.Minute)
 		stats = c.Cover()
-		require.InDelta(t, 5*600, stats.LoopsSent, 6*55)
+		require.InDelta(t, 300*rate, stats.LoopsSent, 6*math.Sqrt(300*rate))
 		c.Close()
 		stats = c.Cover()
 		require.Equal(t, stats.LoopsSent, stats.LoopsReturned+stats.LoopsLost)

@@ -152,8 +152,8 @@ func TestIsolationsWithoutStreamsMakeRoom(t *testing.T) {
 		kept, err := alice.Dial(soon(t), "kept", "echo.mix:7")
 		require.NoError(t, err)
 		defer kept.Close()
-		alice.SetMostTunnels(50)
-		const programs, each = 20, 5
+		alice.SetMostTunnels(20)
+		const programs, each = 10, 4
 		failed := make(chan error, programs)
 		for i := range programs {
 			go func() {
@@ -182,7 +182,7 @@ func TestDialOfAClosedClient(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) { exits.offer(t, i, cfg) }})
 		c := n.Client("alice")
 		var dialling sync.WaitGroup
-		for i := range 20 {
+		for i := range 10 {
 			dialling.Go(func() {
 				for j := 0; ; j++ {
 					if conn, err := c.Dial(t.Context(), fmt.Sprint(i, j), "echo.mix:7"); err != nil {

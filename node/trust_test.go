@@ -148,7 +148,7 @@ func TestEvidenceIsRenewedInTime(t *testing.T) {
 				n := nodetest.Start(t, nodetest.Config{Mixes: 2, Attested: true})
 				n.Publish(func(p *tao.Policy) { p.MaxAge = age })
 				sleep(2 * nodetest.Refresh)
-				for range 10 {
+				for range 5 { // lifetimes, in each of which it is renewed twice
 					for range 10 {
 						time.Sleep(age / 10)
 						for _, m := range n.Mixes {

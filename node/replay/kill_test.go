@@ -84,7 +84,7 @@ func TestKilledProcess(t *testing.T) {
 	given, kept := make(map[sphinx.Tag]bool), make(map[sphinx.Tag]bool)
 	random := rand.New(rand.NewPCG(1, 2))
 	lost := 0
-	for round := range 50 {
+	for round := range 30 {
 		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%d", killedEnvironment, path, round*1_000_000))
 		child.Stderr = os.Stderr

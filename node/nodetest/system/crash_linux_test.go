@@ -21,7 +21,7 @@ import (
 // The test is everybody around it. Whatever came out before a crash does not come out again after it, when it is sent
 // again; whatever had not come out comes out once at most; and what is new always comes out.
 func TestCrashesLetNoPacketThroughTwice(t *testing.T) {
-	crashes, load := 50, 240
+	crashes, load := 30, 240
 	n := start(t, plan{nodes: 1, node: func(int) settings {
 		return settings{"keys.keep": "true", "mix.size": "3", "mix.interval": `"10ms"`}
 	}})

@@ -22,7 +22,7 @@ const (
 // at once, which come again when it ends them. Honest clients go on, a new one gets in, the node's memory is bounded, and
 // the hostile connections end.
 func TestThousandHostileConnections(t *testing.T) {
-	window := 6 * time.Second // for each measurement
+	window := 4 * time.Second // for each measurement
 	if long {
 		window = time.Minute
 	}

@@ -9,10 +9,10 @@ import (
 	"sphinxmix.example/node"
 )
 
-// TestRotationLosesNothing: epochs of 5 seconds, for a minute of constant load. No message is lost, and no node drops a
+// TestRotationLosesNothing: epochs of 5 seconds, for twenty seconds of constant load. No message is lost, and no node drops a
 // single packet, for its epoch or for any other reason.
 func TestRotationLosesNothing(t *testing.T) {
-	length := 30 * time.Second
+	length := 20 * time.Second
 	if long {
 		length = 10 * time.Minute
 	}
