@@ -48,12 +48,12 @@ type workspace struct {
 	key       [KeySize]byte
 	streamKey [streamKeySize]byte // L ⊕ k1 or L ⊕ k3
 	sum       [streamKeySize]byte // what is added to L
-	hash      *symmetric.Hash
+	hashes    *symmetric.Hashes
 }
 
 // New returns a Cipher under key, which is copied.
 func New(key *[KeySize]byte) *Cipher {
-	w := &workspace{hash: symmetric.NewHash()}
+	w := &workspace{hashes: symmetric.NewHashes()}
 	c := &Cipher{&w}
 	c.SetKey(key)
 	return c
@@ -68,7 +68,6 @@ func (c *Cipher) Wipe() {
 	clear(w.key[:])
 	clear(w.streamKey[:])
 	clear(w.sum[:])
-	w.hash.Wipe()
 }
 
 // Format prints no part of the key, whatever the verb.
@@ -128,8 +127,6 @@ func (w *workspace) stream(l, r []byte, at int) {
 
 // digest is a round of L ⊕= BLAKE2b-256(k, R), with k at the given place of the key.
 func (w *workspace) digest(l, r []byte, at int) {
-	w.hash.Reset(len(w.sum), w.key[at:at+hashKeySize])
-	w.hash.Write(r)
-	w.hash.Sum(w.sum[:0])
+	w.hashes.Sum([]symmetric.Hashing{{Sum: w.sum[:], Key: w.key[at : at+hashKeySize], Message: r}})
 	subtle.XORBytes(l, l, w.sum[:])
 }

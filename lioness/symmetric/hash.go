@@ -26,11 +26,9 @@ var iv = [8]uint64{
 	0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
 }
 
-// Hash is BLAKE2b (RFC 7693), keyed or not, whose key can change without an allocation. x/crypto fixes the key when it
-// allocates the digest; loading the state that a keyed digest starts from gives the same bytes.
-//
-// Use NewHash; the zero value is not usable. A Hash is not safe for concurrent use.
-type Hash struct {
+// portableHash is x/crypto's BLAKE2b, whose key can change without an allocation. x/crypto fixes the key when it allocates
+// the digest; loading the state that a keyed digest starts from gives the same bytes.
+type portableHash struct {
 	digest interface {
 		hash.Hash
 		encoding.BinaryUnmarshaler
@@ -38,25 +36,23 @@ type Hash struct {
 	state *[stateLength]byte
 }
 
-// NewHash returns a Hash on which Reset must be called before anything else.
-func NewHash() *Hash {
+func newPortableHash() *portableHash {
 	digest, err := blake2b.New(blake2b.Size, nil)
 	if err != nil {
 		panic("symmetric: unreachable: an unkeyed digest of full size")
 	}
-	h := &Hash{state: new([stateLength]byte)}
+	h := &portableHash{state: new([stateLength]byte)}
 	h.digest = digest.(interface {
 		hash.Hash
 		encoding.BinaryUnmarshaler
 	})
-	h.Wipe()
+	h.wipe()
 	return h
 }
 
-// Reset starts a new digest of size bytes (1 to 64) under key (0 to 64 bytes; none for the plain hash).
-// It panics on other sizes, which are the caller's mistake.
-func (h *Hash) Reset(size int, key []byte) {
-	parameters := parameters(size, len(key))
+// sum computes one hashing. It leaves the key and the chaining value in its memory.
+func (h *portableHash) sum(one *Hashing) {
+	parameters := parameters(len(one.Sum), len(one.Key))
 	clear(h.state[counterAt:])
 	for i, word := range iv {
 		if i == 0 {
@@ -64,12 +60,27 @@ func (h *Hash) Reset(size int, key []byte) {
 		}
 		binary.BigEndian.PutUint64(h.state[chainAt+8*i:], word)
 	}
-	h.state[sizeAt] = byte(size)
-	if len(key) > 0 {
-		copy(h.state[blockAt:], key)
+	h.state[sizeAt] = byte(len(one.Sum))
+	if len(one.Key) > 0 {
+		copy(h.state[blockAt:], one.Key)
 		h.state[filledAt] = blake2b.BlockSize
 	}
 	h.load()
+	h.digest.Write(one.Message)
+	h.digest.Sum(one.Sum[:0])
+}
+
+// wipe forgets the key and the chaining value.
+func (h *portableHash) wipe() {
+	clear(h.state[:])
+	copy(h.state[:], stateMagic)
+	h.load()
+}
+
+func (h *portableHash) load() {
+	if err := h.digest.UnmarshalBinary(h.state[:]); err != nil {
+		panic("symmetric: unreachable: the digest refuses its own state: " + err.Error())
+	}
 }
 
 // parameters is the word of parameters for a digest and a key of these sizes in bytes (RFC 7693, §2.8).
@@ -78,23 +89,4 @@ func parameters(size, keySize int) uint64 {
 		panic("symmetric: caller asks for a BLAKE2b digest or key outside 64 bytes")
 	}
 	return uint64(size) | uint64(keySize)<<8 | 1<<16 | 1<<24
-}
-
-// Write adds p to the digest. It never fails.
-func (h *Hash) Write(p []byte) (int, error) { return h.digest.Write(p) }
-
-// Sum appends the digest of what was written since Reset to dst.
-func (h *Hash) Sum(dst []byte) []byte { return h.digest.Sum(dst) }
-
-// Wipe forgets the key and the chaining value.
-func (h *Hash) Wipe() {
-	clear(h.state[:])
-	copy(h.state[:], stateMagic)
-	h.load()
-}
-
-func (h *Hash) load() {
-	if err := h.digest.UnmarshalBinary(h.state[:]); err != nil {
-		panic("symmetric: unreachable: the digest refuses its own state: " + err.Error())
-	}
 }

@@ -9,12 +9,12 @@ type Hashing struct{ Sum, Key, Message []byte }
 //
 // Use NewHashes. Hashes is not safe for concurrent use.
 type Hashes struct {
-	one   *Hash
+	one   *portableHash
 	lanes hashLanes
 }
 
 // NewHashes returns a Hashes.
-func NewHashes() *Hashes { return &Hashes{NewHash(), newHashLanes()} }
+func NewHashes() *Hashes { return &Hashes{newPortableHash(), newHashLanes()} }
 
 // Sum computes all hashings. It is fastest where eight that follow each other agree in all three sizes. One's Sum must not
 // be the memory of another one's Key or Message. It panics on other sizes than Hashing's, which are the caller's mistake.
@@ -24,13 +24,11 @@ func (h *Hashes) Sum(all []Hashing) {
 		n := h.lanes.sum(all)
 		if n == 0 {
 			n, used = 1, true
-			h.one.Reset(len(all[0].Sum), all[0].Key)
-			h.one.Write(all[0].Message)
-			h.one.Sum(all[0].Sum[:0])
+			h.one.sum(&all[0])
 		}
 		all = all[n:]
 	}
 	if used {
-		h.one.Wipe()
+		h.one.wipe()
 	}
 }

@@ -47,6 +47,36 @@ func checkSums(t testing.TB, h *Hashes, random []byte, sizes [][3]int) {
 	}
 }
 
+// TestHashVectors: RFC 7693, appendix A, and the first keyed vector of BLAKE2's own test suite, alone and among others.
+func TestHashVectors(t *testing.T) {
+	key := make([]byte, 64)
+	for i := range key {
+		key[i] = byte(i)
+	}
+	each(t, func(t *testing.T) {
+		for _, vector := range []struct {
+			key, message []byte
+			want         string
+		}{
+			{nil, []byte("abc"), "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1" +
+				"7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923"},
+			{key, nil, "10ebb67700b1868efb4417987acf4690ae9d972fb7a590c2f02871799aaa4786" +
+				"b5e996e8f0f4eb981fc214b005f42d2ff4233499391653df7aefcbc13fc51568"},
+		} {
+			for n := 1; n <= 8; n++ {
+				var hashings []Hashing
+				for range n {
+					hashings = append(hashings, Hashing{make([]byte, 64), vector.key, vector.message})
+				}
+				NewHashes().Sum(hashings)
+				for _, h := range hashings {
+					require.Equal(t, decode(t, vector.want), h.Sum)
+				}
+			}
+		}
+	})
+}
+
 // TestHashes: all lengths, and sizes of keys and digests at which something may change, in groups of every size.
 func TestHashes(t *testing.T) {
 	random := randomBytes("hashes", 1<<16+3000)
@@ -59,6 +89,12 @@ func TestHashes(t *testing.T) {
 					count++
 					checkSums(t, h, random, slices.Repeat([][3]int{{size, keySize, n}}, 1+count%17))
 				}
+			}
+		}
+		for keySize := range 65 {
+			for size := 1; size <= 64; size++ {
+				count++
+				checkSums(t, h, random, slices.Repeat([][3]int{{size, keySize, count % 300}}, 1+count%3))
 			}
 		}
 		for n := range 2101 {
@@ -117,11 +153,13 @@ func TestHashesPanicOnSizes(t *testing.T) {
 // TestHashesWipe: no call leaves anything of keys, messages or chaining values, nor a pointer to what is the caller's.
 func TestHashesWipe(t *testing.T) {
 	each(t, func(t *testing.T) {
-		for _, n := range []int{0, 1, 128, 300, 512} {
-			for _, keySize := range []int{0, 32, 64} {
-				h := NewHashes()
-				checkSums(t, h, randomBytes("wiped", 2000), slices.Repeat([][3]int{{64, keySize, n}}, 11))
-				require.Equal(t, NewHashes(), h)
+		for count := 1; count <= 11; count++ {
+			for _, n := range []int{0, 1, 128, 300, 512} {
+				for _, keySize := range []int{0, 32, 64} {
+					h := NewHashes()
+					checkSums(t, h, randomBytes("wiped", 2000), slices.Repeat([][3]int{{64, keySize, n}}, count))
+					require.Equal(t, NewHashes(), h, "%d messages of %d bytes, keys of %d", count, n, keySize)
+				}
 			}
 		}
 	})

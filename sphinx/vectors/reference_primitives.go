@@ -91,10 +91,9 @@ func checkReferenceKDF(s *setting, rawCase json.RawMessage) error {
 	derive.Derive(&keys, &alpha, &anyone, &shared)
 	derive.ReplyKey(&payload, &shared) // the reference derives every LIONESS key like that of a k̃
 	hash := func(parts ...[]byte) []byte {
-		digest := symmetric.NewHash()
-		digest.Reset(32, nil)
-		digest.Write(slices.Concat(parts...))
-		return digest.Sum(nil)
+		digest := make([]byte, 32)
+		symmetric.NewHashes().Sum([]symmetric.Hashing{{Sum: digest, Message: slices.Concat(parts...)}})
+		return digest
 	}
 	if err := first(
 		same("blinding_factor", keys.Blinding()[:], v.BlindingFactor),
