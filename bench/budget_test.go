@@ -41,7 +41,7 @@ var budgets = []struct {
 // with -tags purego, too. Elsewhere, and where the build slows the operations and the yardstick by different factors, the
 // ratios are logged and not judged.
 func TestBudget(t *testing.T) {
-	vector := kernels.Implementation() == "avx512ifma" && symmetric.Implementation() == "AVX-512"
+	vector := kernels.Implementation() == "AVX-512 IFMA" && symmetric.Implementation() == "AVX-512"
 	for _, b := range budgets {
 		limit := b.portable
 		if vector {

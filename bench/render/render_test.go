@@ -20,7 +20,7 @@ import (
 func report() *bench.Report {
 	r := &bench.Report{
 		Rounds:  2,
-		Machine: bench.Machine{System: "linux", Processor: "amd64", Model: "Test CPU", Cores: 2, Go: "go1.26", X25519: "avx512ifma", Symmetric: "AVX-512"},
+		Machine: bench.Machine{System: "linux", Processor: "amd64", Model: "Test CPU", Cores: 2, Go: "go1.26", X25519: "AVX-512 IFMA", Symmetric: "AVX-512"},
 		Unit:    bench.Summary{Median: 50_000, Low: 49_900, High: 50_100}, UnitOfAll: bench.Summary{Median: 50_000, Low: 49_800, High: 50_900}, Quiet: 0.97,
 	}
 	add := func(s bench.Subject, units float64) {
@@ -71,7 +71,7 @@ func TestTable(t *testing.T) {
 	require.NoError(t, Table(&out, report()))
 	text := out.String()
 	require.True(t, strings.HasPrefix(text, "Test CPU, 2 cores, linux/amd64, go1.26\n"), text)
-	require.Contains(t, text, "avx512ifma for X25519, AVX-512 for ChaCha20 and BLAKE2b")
+	require.Contains(t, text, "AVX-512 IFMA for X25519, AVX-512 for ChaCha20 and BLAKE2b")
 	require.Contains(t, text, "50.0 µs here (quartiles 49.9 to 50.1).\nThe machine was quiet: that is U in 97 % of all rounds.")
 	require.Equal(t, []string{"batch of 64", "12.5", "0.25", "0.24 – 0.26", "80000", "4.0×"}, fields(t, text, "batch of 64 .*80000"))
 	require.Equal(t, []string{"P, bytes", "one packet", "n = 8", "n = 64"}, fields(t, text, "P, bytes"))

@@ -34,7 +34,7 @@ func Implementation() string {
 	if len(kernels) == 0 {
 		return "portable"
 	}
-	return "avx512ifma"
+	return "AVX-512 IFMA"
 }
 
 // Multiply computes all multiplications. No Result may be the memory of another one's operand.

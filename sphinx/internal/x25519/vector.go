@@ -13,7 +13,7 @@ type kernel struct {
 	name           string
 	width, packets int
 	quad           bool // a packet's four coordinates are neighbours in a vector, not vectors apart
-	run            func(*uint64)
+	run            func(*[rows * 8]uint64)
 }
 
 const (
@@ -27,7 +27,7 @@ const (
 
 // memory is what kernels compute in, and behind them one inversion for all.
 type memory struct {
-	vectors    []uint64 // rows of 8 elements, aligned to their 64 bytes
+	vectors    *[rows * 8]uint64 // aligned to their 64 bytes
 	x, z       [most]field.Elt
 	products   [most]field.Elt // of all z before and at it
 	inverse, t field.Elt
@@ -37,12 +37,12 @@ func newMemory() *memory {
 	const size = rows * 8
 	room := make([]uint64, size+7)
 	skip := -(uintptr(unsafe.Pointer(&room[0])) / 8) & 7
-	return &memory{vectors: room[skip:][:size]}
+	return &memory{vectors: (*[size]uint64)(room[skip:])}
 }
 
 // wipe erases what n multiplications left.
 func (m *memory) wipe(n int) {
-	clear(m.vectors)
+	clear(m.vectors[:])
 	clear(m.x[:n])
 	clear(m.z[:n])
 	clear(m.products[:n])
@@ -67,9 +67,9 @@ func (m *memory) multiply(kernels []kernel, all []Multiplication) {
 
 // The rows of a kernel's memory.
 const (
-	rowCoordinates = 0                        // A, B, C and D, five rows each; or side by side in five rows
-	rowPoint       = rowCoordinates + 4*limbs // x₁
-	rowBits        = rowPoint + limbs         // 4: where a bit of the scalar differs from the one above it
+	rowA     = 0                // A, B, C and D, five rows each; or side by side in five rows
+	rowPoint = rowA + 4*limbs   // x₁
+	rowBits  = rowPoint + limbs // 4: where a bit of the scalar differs from the one above it
 )
 
 // coordinate returns the place of limb 0 of A, B, C or D of a packet; the next limb is a row on.
@@ -116,7 +116,7 @@ func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Elt) {
 		}
 		clear(scalar[:])
 	}
-	k.run(&m.vectors[0])
+	k.run(m.vectors)
 	for packet := range group {
 		// A = X + Z and B = X − Z, and what counts is X/Z.
 		m.take(k, packet, 0, &x[packet])
@@ -201,8 +201,9 @@ func (m *memory) divide(all []Multiplication) {
 			field.Mul(&m.inverse, &m.inverse, &m.z[i])
 		}
 		field.Mul(&m.t, &m.t, &m.x[i])
-		all[i].OK = !field.IsZero(&m.t)
+		field.Modp(&m.t)
 		*all[i].Result = Key(m.t)
+		all[i].OK = !isZero(all[i].Result)
 	}
 }
 

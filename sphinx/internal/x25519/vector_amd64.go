@@ -2,7 +2,7 @@
 
 package x25519
 
-//go:generate go run -C _asm . -out ../ladder_amd64.s -stubs ../ladder_amd64.go -pkg x25519
+//go:generate go run -C _asm . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg x25519
 
 import "golang.org/x/sys/cpu"
 

@@ -24,11 +24,14 @@ func Clamp(k *Key) {
 	k[31] = k[31]&127 | 64
 }
 
-// Public sets point to scalar·9, the point that scalar is the private key of.
+// Public sets point to scalar·9, the point that scalar is the private key of. The order of 9 is ℓ, so the scalar mod ℓ will
+// do, and the fixed base of the Edwards form takes half the time of a ladder. That time does not depend on the scalar.
 func Public(point, scalar *Key) {
 	var p Product
 	p.Set(scalar)
-	p.Public(point)
+	var q edwards25519.Point
+	copy(point[:], q.ScalarBaseMult(&p.scalar).BytesMontgomery())
+	q = edwards25519.Point{}
 	p.Wipe()
 }
 
@@ -36,8 +39,13 @@ func Public(point, scalar *Key) {
 // but those of low order. The time it takes does not depend on the scalar.
 func Shared(secret, scalar, point *Key) bool {
 	x25519.Shared((*x25519.Key)(secret), (*x25519.Key)(scalar), (*x25519.Key)(point))
+	return !isZero(secret)
+}
+
+// isZero takes the same time for every k.
+func isZero(k *Key) bool {
 	var zero Key
-	return subtle.ConstantTimeCompare(secret[:], zero[:]) == 0
+	return subtle.ConstantTimeCompare(k[:], zero[:]) == 1
 }
 
 // eighth is 1/8 mod ℓ, the order of the prime-order subgroup.
@@ -68,14 +76,6 @@ func (p *Product) Multiply(scalar *Key) {
 	factor.Set(scalar)
 	p.scalar.Multiply(&p.scalar, &factor.scalar)
 	factor.Wipe()
-}
-
-// Public sets point to the product times 9. The order of 9 is ℓ, so the product mod ℓ will do, and the fixed base of the
-// Edwards form takes half the time of a ladder. That time does not depend on the product.
-func (p *Product) Public(point *Key) {
-	var q edwards25519.Point
-	copy(point[:], q.ScalarBaseMult(&p.scalar).BytesMontgomery())
-	q = edwards25519.Point{}
 }
 
 // Scalar sets scalar to a clamped scalar that takes any point of the curve, twist excluded, to the same u-coordinate as

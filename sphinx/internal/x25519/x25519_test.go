@@ -102,7 +102,8 @@ func TestProduct(t *testing.T) {
 			want = Key(reference(t, factor, want))
 			wantPublic = Key(reference(t, factor, wantPublic))
 			var public Key
-			product.Public(&public)
+			product.Scalar(&public)
+			Shared(&public, &public, &Base)
 			require.Equal(t, wantPublic, public, "%d factors", i+1)
 
 			var scalar Key

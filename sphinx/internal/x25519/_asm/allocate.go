@@ -42,7 +42,7 @@ type allocator struct {
 	stores, loads int // moves that only the lack of registers makes
 }
 
-// allocate writes p to t and returns how many rows of memory it takes in all.
+// allocate writes p to a target. What it returns has counted.
 func allocate(p *program, to target) *allocator {
 	a := &allocator{to: to, uses: make(map[*value][]int), in: make(map[*value]int), home: make(map[*value]int)}
 	for i, item := range p.body {

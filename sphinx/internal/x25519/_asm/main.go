@@ -1,7 +1,7 @@
 // Command _asm writes the vector kernels of package x25519: Montgomery ladders (RFC 7748, §5) for AVX-512 IFMA, whose
 // multiply-add instructions take the low or the high 52 bits of eight products of 52 bits at once.
 //
-//	field.go      field elements of five limbs in radix 2⁵¹
+//	field.go      field elements of five limbs in radix 2⁵²
 //	lanes.go      a ladder's step with a packet in each element of a vector: throughput
 //	quad.go       a step with a packet in four elements: latency
 //	program.go    the straight-line code that these write
@@ -46,9 +46,9 @@ func main() {
 
 // ladder writes a function that takes step for each of the bits 254 to 0, and leaves nothing in the registers.
 func ladder(name string, width int, step *program) {
-	TEXT(name, NOSPLIT, "func(memory *uint64)")
+	TEXT(name, NOSPLIT, fmt.Sprintf("func(memory *[%d]uint64)", rows*8))
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s runs a ladder over the %d rows of memory, vectors of %d elements.", name, rows, width))
+	Doc(fmt.Sprintf("%s runs a ladder over vectors of %d elements, %d of which memory has room for.", name, width, rows))
 	a := &assembly{width: width, memory: Load(Param("memory"), reg.RAX)}
 	position, one, at := reg.RCX, reg.RDX, reg.RBX
 	for i, pattern := range patterns {
@@ -81,7 +81,7 @@ func ladder(name string, width int, step *program) {
 		name, allocated.memory(), allocated.stores, allocated.loads)
 	SUBQ(Imm(1), position)
 	JCC(LabelRef("step"))
-	for _, r := range zmm {
+	for _, r := range vectors {
 		VPXORQ(r, r, r)
 	}
 	KXORW(bit, bit, bit)

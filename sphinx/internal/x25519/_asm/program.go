@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// An operation of a program. What it does to each of a vector's 64-bit elements is written in simulate.go, what it may
+// An operation of a program. What it does to each of a vector's 64-bit elements is written in simulate_test.go, what it may
 // do to their ranges in ranges.go, and the instruction that it becomes in emit.go.
 type operation uint8
 

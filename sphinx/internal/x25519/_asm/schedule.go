@@ -27,12 +27,12 @@ func (v *value) waits() bool {
 	return v.operation != load && v.operation != constant && v.operation != keep
 }
 
-// step is an instruction and what it waits for.
-type step struct {
+// task is an instruction and what it waits for.
+type task struct {
 	item    any // *value or store
 	latency int
-	needs   int   // steps that have not started
-	users   []int // steps that need this one
+	needs   int   // tasks that have not started
+	users   []int // tasks that need this one
 	height  int   // cycles from its start to the end of the program, at least
 	ready   int   // the cycle from which it can start
 }
@@ -41,16 +41,16 @@ type step struct {
 // most has to wait. Processors reorder too, but see a hundred waiting instructions at most, where a product alone is
 // sixty that wait for each other.
 func schedule(p *program) *program {
-	steps := p.steps()
-	for i := len(steps) - 1; i >= 0; i-- { // users come later
-		for _, user := range steps[i].users {
-			steps[i].height = max(steps[i].height, steps[user].height)
+	tasks := p.tasks()
+	for i := len(tasks) - 1; i >= 0; i-- { // users come later
+		for _, user := range tasks[i].users {
+			tasks[i].height = max(tasks[i].height, tasks[user].height)
 		}
-		steps[i].height += steps[i].latency
+		tasks[i].height += tasks[i].latency
 	}
-	out := &program{shared: p.shared}
+	out := new(program)
 	written := make(map[*value]bool)
-	for cycle, waiting := 0, slices.Clone(steps); len(waiting) > 0; cycle++ {
+	for cycle, waiting := 0, slices.Clone(tasks); len(waiting) > 0; cycle++ {
 		for range ports {
 			best := -1
 			for at, s := range waiting[:min(window, len(waiting))] {
@@ -65,20 +65,20 @@ func schedule(p *program) *program {
 			waiting = slices.Delete(waiting, best, best+1)
 			out.write(s.item, written)
 			for _, user := range s.users {
-				steps[user].needs--
-				steps[user].ready = max(steps[user].ready, cycle+s.latency)
+				tasks[user].needs--
+				tasks[user].ready = max(tasks[user].ready, cycle+s.latency)
 			}
 		}
 	}
 	return out
 }
 
-// steps returns the instructions of p in its order. A store waits for those that read what was in its row, too.
-func (p *program) steps() (steps []*step) {
+// tasks returns the instructions of p in its order. A store waits for those that read what was in its row, too.
+func (p *program) tasks() (tasks []*task) {
 	place := make(map[*value]int)
 	readers := make(map[int][]int) // of rows
 	for _, item := range p.body {
-		s := &step{item: item, latency: 1}
+		s := &task{item: item, latency: 1}
 		var needs []int
 		var sources []*value
 		switch item := item.(type) {
@@ -90,23 +90,23 @@ func (p *program) steps() (steps []*step) {
 			if !item.waits() {
 				continue
 			}
-			place[item] = len(steps)
+			place[item] = len(tasks)
 			sources, s.latency = item.sources(), item.latency()
 		}
 		for _, source := range sources {
 			if source.operation == load {
-				readers[source.at] = append(readers[source.at], len(steps))
+				readers[source.at] = append(readers[source.at], len(tasks))
 			} else if at, ok := place[source]; ok {
 				needs = append(needs, at)
 			}
 		}
 		for _, need := range needs {
-			steps[need].users = append(steps[need].users, len(steps))
+			tasks[need].users = append(tasks[need].users, len(tasks))
 		}
 		s.needs = len(needs)
-		steps = append(steps, s)
+		tasks = append(tasks, s)
 	}
-	return steps
+	return tasks
 }
 
 // write appends item to p, behind those of its arguments that do not wait.
