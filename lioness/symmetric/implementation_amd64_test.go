@@ -43,6 +43,25 @@ func TestImplementation(t *testing.T) {
 	require.Equal(t, portable, available()[len(available())-1])
 }
 
+// TestLanesAreUsed: as many messages go together as the kernels take, and are not left to x/crypto, which would be right,
+// too.
+func TestLanesAreUsed(t *testing.T) {
+	hashing := Hashing{make([]byte, 32), nil, make([]byte, 200)}
+	for i, together := range map[implementation][]int{
+		portable: {1: 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		avx2:     {1: 0, 2, 3, 4, 4, 4, 4, 4, 4},
+		avx512:   {1: 1, 2, 3, 4, 5, 6, 7, 8, 8},
+	} {
+		if !slices.Contains(available(), i) {
+			continue
+		}
+		use(t, i)
+		for n := 1; n < len(together); n++ {
+			require.Equal(t, together[n], newHashLanes().sum(slices.Repeat([]Hashing{hashing}, n)), "%d by %s", n, i)
+		}
+	}
+}
+
 // TestLastBlocks: kernels that are told at which block to begin go as far as RFC 8439 does.
 func TestLastBlocks(t *testing.T) {
 	const first = 1<<32 - 7
@@ -127,5 +146,5 @@ func TestKernelsTellNothing(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 5, returns)
+	require.Equal(t, 6, returns)
 }

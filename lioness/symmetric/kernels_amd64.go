@@ -25,7 +25,15 @@ func xorBlocksAVX2(dst *byte, src *byte, blocks int, key *[32]byte, counter uint
 // state is working memory, which is cleared.
 //
 //go:noescape
-func hashLanesAVX512(state *[8][8]uint64, sums *[8]*byte, keys *[8]*byte, messages *[8]*byte, size int, keySize int, length int, parameters uint64)
+func hashLanesAVX512(state *[8][64]byte, sums *[8]*byte, keys *[8]*byte, messages *[8]*byte, size int, keySize int, length int, parameters uint64)
+
+// hashLanesAVX2 sets state[i], for i up to 3, to the BLAKE2b of the length bytes at messages[i] under the keySize
+// bytes at keys[i]. The last block of each message is read at last; it and keys are filled up to 128 bytes with
+// zeros. parameters is the word that goes into the first of the initial chaining value. words is working memory,
+// which is cleared.
+//
+//go:noescape
+func hashLanesAVX2(state *[8][64]byte, words *[24][8]uint64, keys *[4]*byte, messages *[4]*byte, last *[4]*byte, keySize int, length int, parameters uint64)
 
 // hashRowsAVX512 sets the size bytes at sum to the BLAKE2b of the length bytes at message under the keySize bytes at
 // key. parameters is the word that goes into the first of the initial chaining value. ordered is working memory,

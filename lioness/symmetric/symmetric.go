@@ -12,7 +12,7 @@ type implementation int
 
 const (
 	portable implementation = iota // x/crypto's
-	avx2                           // ChaCha20 by two to six blocks
+	avx2                           // ChaCha20 by two to six blocks, BLAKE2b by four messages
 	avx512                         // ChaCha20 by four to sixteen blocks, BLAKE2b by one and by eight messages
 )
 

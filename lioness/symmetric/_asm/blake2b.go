@@ -35,8 +35,10 @@ var lower, upper = reg.K1, reg.K2
 
 // hashConstants is what the kernels of BLAKE2b read beside their parameters.
 type hashConstants struct {
-	iv    Mem
-	order Mem // for each half of each round, where the words are that rows add: four at first, and four more
+	iv     Mem
+	order  Mem // for each half of each round, where the words are that rows add: four at first, and four more
+	turn24 Mem // the bytes of four words, rotated right by 24 bits
+	turn16 Mem // and by 16
 }
 
 func newHashConstants() hashConstants {
@@ -56,12 +58,21 @@ func newHashConstants() hashConstants {
 			}
 		}
 	}
+	turned := func(name string, bytes uint64) Mem {
+		data := GLOBL(name, RODATA|NOPTR)
+		for i := range 32 {
+			DATA(i, U8(uint64(i)%16/8*8+(uint64(i)+bytes)%8)) // the shuffle goes by 128 bits; a ymm register has two
+		}
+		return data
+	}
+	constants.turn24, constants.turn16 = turned("turn24", 3), turned("turn16", 2)
 	return constants
 }
 
-// hashBlocks lets compress read each block of the key and the message, at from+at, and take it up; masks lower and upper
-// cover what there is of its two halves, and the rest is zero. counter and final are t and f of RFC 7693, §3.2.
-func hashBlocks(key, message, keySize, left reg.Register, compress func(from, at, counter, final reg.Register)) {
+// hashBlocks lets compress read each block of the key and the message, at from+at, and take it up. counter and final are t
+// and f of RFC 7693, §3.2. Masks lower and upper cover what there is of a block's two halves, and the rest is zero; where
+// there are no masks, the key and, at filled, the message's last block are filled up with zeros, and filled is not nil.
+func hashBlocks(key, message, filled, keySize, left reg.Register, compress func(from, at, counter, final reg.Register)) {
 	from, at, next, counter, final := GP64(), GP64(), GP64(), GP64(), GP64()
 	XORQ(at, at)
 	XORQ(next, next)
@@ -73,8 +84,10 @@ func hashBlocks(key, message, keySize, left reg.Register, compress func(from, at
 	Comment("The key is a block, and the last one if there is no message.")
 	MOVQ(key, from)
 	MOVQ(U32(hashBlockSize), counter)
-	setMask(lower, keySize)
-	KXORQ(upper, upper, upper)
+	if filled == nil {
+		setMask(lower, keySize)
+		KXORQ(upper, upper, upper)
+	}
 	TESTQ(left, left)
 	JNZ(LabelRef("block"))
 	DECQ(final)
@@ -88,19 +101,26 @@ func hashBlocks(key, message, keySize, left reg.Register, compress func(from, at
 	JBE(LabelRef("last"))
 	ADDQ(U32(hashBlockSize), counter)
 	SUBQ(U32(hashBlockSize), left)
-	KXNORQ(lower, lower, lower)
-	KXNORQ(upper, upper, upper)
+	if filled == nil {
+		KXNORQ(lower, lower, lower)
+		KXNORQ(upper, upper, upper)
+	}
 	JMP(LabelRef("block"))
 
 	Label("last")
 	ADDQ(left, counter)
 	DECQ(final)
-	setMask(lower, left)
-	zero := GP64()
-	XORQ(zero, zero)
-	SUBQ(Imm(64), left)
-	CMOVQCS(zero, left)
-	setMask(upper, left)
+	if filled == nil {
+		setMask(lower, left)
+		zero := GP64()
+		XORQ(zero, zero)
+		SUBQ(Imm(64), left)
+		CMOVQCS(zero, left)
+		setMask(upper, left)
+	} else {
+		MOVQ(filled, from)
+		XORQ(at, at)
+	}
 
 	Label("block")
 	compress(from, at, counter, final)

@@ -6,43 +6,74 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Lanes: register i holds word i of the working vector of eight messages, and 16+i word i of their message blocks, so that
-// all 32 registers are in use and nothing else is needed.
+// Lanes: register i holds word i of the working vector of as many messages as it has words. Nothing waits, and nothing is
+// shuffled but what is read, so that lanes take as long as the processor needs for so many instructions.
 
-// column is what the function G changes: a column or a diagonal of the working vector.
-type column struct{ a, b, c, d reg.Register }
+// laneUnit is an instruction set that does rounds in lanes.
+type laneUnit struct {
+	vector func(i int) reg.Register // at its width
+	word   func(i int) Op           // where word i of the message blocks is
+	xor    func(...Op)
+	rotate func(rows [4]reg.Register, lent reg.Register, bits uint64) // to the right; lent is none of rows, and kept
+}
 
-// mix is the function G of RFC 7693, §3.1, for four columns side by side, each with the two message words that it adds.
-func mix(columns [4]column, words [4][2]reg.Register) {
-	each := func(step func(column)) {
-		for _, v := range columns {
-			step(v)
+// mix is the function G of RFC 7693, §3.1, for four columns or diagonals of the working vector side by side, given as
+// rows of four, each with the two message words that it adds.
+func (u laneUnit) mix(a, b, c, d [4]reg.Register, words [2][4]Op) {
+	add := func(terms, sums [4]reg.Register) {
+		for i := range sums {
+			VPADDQ(terms[i], sums[i], sums[i])
 		}
 	}
-	for half, turn := range [2]struct{ d, b uint64 }{{32, 24}, {16, 63}} {
-		for i, v := range columns {
-			VPADDQ(words[i][half], v.a, v.a)
+	xor := func(terms, sums [4]reg.Register) {
+		for i := range sums {
+			u.xor(terms[i], sums[i], sums[i])
 		}
-		each(func(v column) { VPADDQ(v.b, v.a, v.a) })
-		each(func(v column) { VPXORQ(v.a, v.d, v.d) })
-		each(func(v column) { VPRORQ(Imm(turn.d), v.d, v.d) })
-		each(func(v column) { VPADDQ(v.d, v.c, v.c) })
-		each(func(v column) { VPXORQ(v.c, v.b, v.b) })
-		each(func(v column) { VPRORQ(Imm(turn.b), v.b, v.b) })
+	}
+	for half, bits := range [2]struct{ d, b uint64 }{{32, 24}, {16, 63}} {
+		for i, word := range words[half] {
+			VPADDQ(word, a[i], a[i])
+		}
+		add(b, a)
+		xor(a, d)
+		u.rotate(d, a[0], bits.d)
+		add(d, c)
+		xor(c, b)
+		u.rotate(b, a[0], bits.b)
 	}
 }
 
-// hashRound is round i of BLAKE2b: four columns, then four diagonals.
-func hashRound(i int) {
-	order := schedule[i%len(schedule)]
-	for turn := range 2 {
-		var columns [4]column
-		var words [4][2]reg.Register
-		for j := range columns {
-			columns[j] = column{z(j), z(4 + (j+turn)%4), z(8 + (j+2*turn)%4), z(12 + (j+3*turn)%4)}
-			words[j] = [2]reg.Register{z(16 + order[8*turn+2*j]), z(16 + order[8*turn+2*j+1])}
+// rounds turns the working vectors in registers 0 to 15 by all rounds of BLAKE2b, each of four columns and four diagonals.
+func (u laneUnit) rounds() {
+	for round := range hashRounds {
+		Comment(name("Round %d.", round+1))
+		for turn := range 2 {
+			var v [4][4]reg.Register
+			var words [2][4]Op
+			for i := range 4 {
+				for row := range v {
+					v[row][i] = u.vector(4*row + (i+row*turn)%4)
+				}
+				for half := range words {
+					words[half][i] = u.word(schedule[round%len(schedule)][8*turn+2*i+half])
+				}
+			}
+			u.mix(v[0], v[1], v[2], v[3], words)
 		}
-		mix(columns, words)
+	}
+}
+
+// lanesAVX512 has words of message in registers 16 to 31, so that all 32 are in use and nothing else is needed.
+func lanesAVX512() laneUnit {
+	return laneUnit{
+		vector: z,
+		word:   func(i int) Op { return z(16 + i) },
+		xor:    VPXORQ,
+		rotate: func(rows [4]reg.Register, _ reg.Register, bits uint64) {
+			for _, row := range rows {
+				VPRORQ(Imm(bits), row, row)
+			}
+		},
 	}
 }
 
@@ -69,7 +100,7 @@ func eight(from int) (registers [8]reg.Register) {
 
 // hashLanesAVX512 is the kernel for eight messages.
 func hashLanesAVX512(constants hashConstants) {
-	TEXT("hashLanesAVX512", NOSPLIT, "func(state *[8][8]uint64, sums, keys, messages *[8]*byte, "+
+	TEXT("hashLanesAVX512", NOSPLIT, "func(state *[8][64]byte, sums, keys, messages *[8]*byte, "+
 		"size, keySize, length int, parameters uint64)")
 	Doc("hashLanesAVX512 sets the size bytes at each of sums to the BLAKE2b of the length bytes at its message under the",
 		"keySize bytes at its key. parameters is the word that goes into the first of the initial chaining value.",
@@ -93,7 +124,7 @@ func hashLanesAVX512(constants hashConstants) {
 		}
 		VMOVDQU64(z(i), Mem{Base: state, Disp: 64 * i})
 	}
-	hashBlocks(keys, messages, keySize, left, func(from, at, counter, final reg.Register) {
+	hashBlocks(keys, messages, nil, keySize, left, func(from, at, counter, final reg.Register) {
 		message := GP64()
 		for half, mask := range []reg.Register{lower, upper} {
 			for lane := range 8 {
@@ -115,10 +146,7 @@ func hashLanesAVX512(constants hashConstants) {
 				VPBROADCASTQ(constants.iv.Offset(8*i), z(8+i))
 			}
 		}
-		for i := range hashRounds {
-			Comment(name("Round %d.", i+1))
-			hashRound(i)
-		}
+		lanesAVX512().rounds()
 		for i := range 8 {
 			VPXORQ(z(8+i), z(i), z(i))
 			VPXORQ(Mem{Base: state, Disp: 64 * i}, z(i), z(i))

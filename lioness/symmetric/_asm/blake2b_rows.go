@@ -10,6 +10,9 @@ import (
 // chain of instructions, of which every one must find its port free. So message words are first brought into the order in
 // which all rounds add them, by zmm registers, which close one port of three; the rounds then read them from memory.
 
+// column is what the function G changes: a column or a diagonal of the working vector, or here all of them at once.
+type column struct{ a, b, c, d reg.Register }
+
 // mixRows is the function G of RFC 7693, §3.1, for all columns or diagonals of v, with the message words at words: four to
 // be added first, and four more. It then turns the rows a, c and d by so many words to the left, each as soon as it can,
 // to where the next G wants them under b: b is the last to be computed, so that nothing waits for the turn.
@@ -58,7 +61,7 @@ func hashRowsAVX512(constants hashConstants) {
 	VMOVQ(parameters, x(4))
 	VPXORQ(constants.iv, chain[0], chain[0])
 	VMOVDQU64(constants.iv.Offset(32), chain[1])
-	hashBlocks(key, message, keySize, left, func(from, at, counter, final reg.Register) {
+	hashBlocks(key, message, nil, keySize, left, func(from, at, counter, final reg.Register) {
 		VMOVDQU8_Z(Mem{Base: from, Index: at, Scale: 1}, lower, block[0])
 		VMOVDQU8_Z(Mem{Base: from, Index: at, Scale: 1, Disp: 64}, upper, block[1])
 		for i := range 2 * hashRounds {

@@ -21,6 +21,7 @@ func main() {
 	xorBlocksAVX2(chachaConstants)
 	hashConstants := newHashConstants()
 	hashLanesAVX512(hashConstants)
+	hashLanesAVX2(hashConstants)
 	hashRowsAVX512(hashConstants)
 	Generate()
 }
