@@ -141,6 +141,9 @@ func grown(f func()) int {
 
 // TestWhatALyingClientMakesAnExitKeep is bounded, whatever there is a flood of.
 func TestWhatALyingClientMakesAnExitKeep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of thousands of frames, in one goroutine, by the clock")
+	}
 	for _, test := range []struct {
 		name  string
 		most  int
