@@ -4,7 +4,10 @@ package x25519
 
 //go:generate go run -C _asm . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg x25519
 
-import "golang.org/x/sys/cpu"
+import (
+	circl "github.com/cloudflare/circl/dh/x25519"
+	"golang.org/x/sys/cpu"
+)
 
 // vectorBuild says that kernels are in the build.
 const vectorBuild = true
@@ -22,3 +25,8 @@ var kernels = func() []kernel {
 		{"lanes8", 8, 8, false, lanes8},
 	}
 }()
+
+// multiplyOne sets result to scalar·point.
+func multiplyOne(result, scalar, point *Key) {
+	circl.Shared((*circl.Key)(result), (*circl.Key)(scalar), (*circl.Key)(point))
+}

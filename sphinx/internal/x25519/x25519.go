@@ -2,18 +2,17 @@
 //
 // A Multiplier computes many X25519 at once. Where the processor has AVX-512 IFMA that is a Montgomery ladder over vectors,
 // in assembly that _asm writes: up to eight multiplications in one pass, and one inversion for all. Elsewhere, and in a
-// build with the tag purego, they go one after the other.
+// build with the tag purego, they go one after the other: by circl's ladder where that is in assembly, and else by one in Go.
 package x25519
 
 import (
 	"crypto/subtle"
 
 	"filippo.io/edwards25519"
-	"github.com/cloudflare/circl/dh/x25519"
 )
 
 // Size is the length in bytes of a scalar and of a point.
-const Size = x25519.Size
+const Size = 32
 
 // Key is a scalar or the u-coordinate of a point, little-endian.
 type Key = [Size]byte
@@ -38,7 +37,7 @@ func Public(point, scalar *Key) {
 // Shared sets secret to X25519(scalar, point) and reports whether it differs from zero, which it does for every point
 // but those of low order. The time it takes does not depend on the scalar.
 func Shared(secret, scalar, point *Key) bool {
-	x25519.Shared((*x25519.Key)(secret), (*x25519.Key)(scalar), (*x25519.Key)(point))
+	multiplyOne(secret, scalar, point)
 	return !isZero(secret)
 }
 
