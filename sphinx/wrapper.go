@@ -8,10 +8,10 @@ import (
 	"sphinxmix.example/sphinx/internal/schedule"
 )
 
-// Wrapper is for who sends much: it makes packets and SURBs, alone or many at once, and makes and opens replies. The
-// results are those of the calls of the same name of Params, SURB and ReplyKey. It works in its own memory, so that no
-// call allocates once as many packets and as long a path were seen, but for what it returns; and erases that memory
-// before a call returns. It is never printed.
+// Wrapper is what an end of the network needs: it makes packets and SURBs, alone or many at once, and uses SURBs and opens
+// replies. The results are those of the calls of the same name of Params, SURB and ReplyKey. It works in its own memory,
+// so that no call allocates once as many packets and as long a path were seen, but for what it returns; and erases that
+// memory before a call returns. It is never printed.
 //
 // Use NewWrapper. A Wrapper is not safe for concurrent use: give each goroutine its own.
 type Wrapper struct{ w secret[sender] }
