@@ -24,14 +24,15 @@ func (g *group) wipe() {
 	clear(g.gamma[:])
 }
 
-// Derivation is one hop whose keys are to be derived: Keys, and Seed where it is not nil, are set as by Derive.
+// Derivation is one hop whose keys are to be derived. The hop has the public key y and shares s with the sender of α. Keys
+// is set to its keys, and Seed, where it is not nil, to the seed of its payload key.
 type Derivation struct {
 	Keys        *Keys
 	Seed        *Seed
 	Alpha, Y, S *x25519.Key
 }
 
-// DeriveAll is Derive for each of all. What one sets must not be the memory of another one's fields.
+// DeriveAll derives the keys of each of all. What one sets must not be the memory of another one's fields.
 func (d *Schedule) DeriveAll(all []Derivation) {
 	if d.insecure {
 		for i := range all {

@@ -8,11 +8,6 @@ import (
 )
 
 const (
-	// Label is the key of every BLAKE2b in schedule 1; its last byte is the schedule's number.
-	Label = "sphinx-x25519-chacha20-blake2b-1"
-
-	// SeedSize is the size in bytes of a Seed.
-	SeedSize = 32
 	// TagSize is the size in bytes of τ.
 	TagSize = 32
 	// MACSize is the size in bytes of γ: κ.
@@ -23,11 +18,11 @@ const (
 	payloadAt  = macAt + 32
 	blindingAt = payloadAt + lioness.KeySize
 	tagAt      = blindingAt + x25519.Size
-	// Size is the length in bytes of all keys of one hop: 320.
-	Size = tagAt + TagSize
+	size       = tagAt + TagSize
 )
 
-var label = []byte(Label)
+// label is the key of every BLAKE2b in schedule 1; its last byte is the schedule's number.
+var label = []byte("sphinx-x25519-chacha20-blake2b-1")
 
 // The prefixes of schedule 0's hashes.
 const (
@@ -37,8 +32,8 @@ const (
 	tagPrefix      = 0x55
 )
 
-// Keys are the keys of one hop: ρ key(32) ‖ μ key(32) ‖ π key(192) ‖ b(32) ‖ τ(32).
-type Keys [Size]byte
+// Keys are the keys of one hop, 320 bytes: ρ key(32) ‖ μ key(32) ‖ π key(192) ‖ b(32) ‖ τ(32).
+type Keys [size]byte
 
 // Stream is the ρ key, under which β is encrypted.
 func (k *Keys) Stream() *[32]byte { return (*[32]byte)(k[streamAt:]) }
@@ -54,17 +49,15 @@ func (k *Keys) Tag() *[TagSize]byte { return (*[TagSize]byte)(k[tagAt:]) }
 
 // Seed is what the payload key of one hop, or of a SURB's k̃, is expanded from. It lets the creator of a SURB keep 32
 // bytes a hop in place of 192.
-type Seed [SeedSize]byte
+type Seed [symmetric.StreamKeySize]byte
 
-// Schedule derives keys. It works in its own memory, so that no call allocates, and is not safe for concurrent use.
-// Calls leave secrets in that memory until Wipe.
+// Schedule derives keys. It works in its own memory, so that no call but Derive allocates, and is not safe for concurrent
+// use. Calls leave secrets in that memory until Wipe.
 type Schedule struct {
 	insecure bool // schedule 0
 	hashes   *symmetric.Hashes
-	seed     Seed
-	keys     Keys          // of PayloadKey
-	operands [3]x25519.Key // of Derive; the caller's may then stay on the stack
-	single   [1]Derivation
+	seed     Seed // of ReplyKey
+	keys     Keys // of PayloadKey
 	group
 }
 
@@ -87,14 +80,10 @@ func (d *Schedule) MAC(dst []byte, k *Keys, beta []byte) []byte {
 	return append(dst, d.gamma[:]...)
 }
 
-// Derive sets keys to those of a hop with public key y that shares s with the sender of α, and returns the seed of its
-// payload key.
-func (d *Schedule) Derive(keys *Keys, alpha, y, s *x25519.Key) Seed {
-	d.operands = [3]x25519.Key{*alpha, *y, *s}
-	d.single[0] = Derivation{keys, &d.seed, &d.operands[0], &d.operands[1], &d.operands[2]}
-	d.DeriveAll(d.single[:])
-	clear(d.single[:])
-	return d.seed
+// Derive is DeriveAll for one hop, and returns its seed.
+func (d *Schedule) Derive(keys *Keys, alpha, y, s *x25519.Key) (seed Seed) {
+	d.DeriveAll([]Derivation{{keys, &seed, alpha, y, s}})
+	return seed
 }
 
 // deriveReference is schedule 0: what sphinxmixcrypto 0.0.4 computes.
@@ -117,7 +106,7 @@ func (d *Schedule) deriveReference(keys *Keys, alpha, s *x25519.Key) (seed Seed)
 	return seed
 }
 
-// PayloadKey expands a seed that Derive returned to that hop's π key.
+// PayloadKey expands a seed of DeriveAll to that hop's π key.
 func (d *Schedule) PayloadKey(key *[lioness.KeySize]byte, seed *Seed) {
 	if d.insecure {
 		expand(key[:], seed)
@@ -156,6 +145,5 @@ func expand(dst []byte, seed *Seed) {
 func (d *Schedule) Wipe() {
 	clear(d.seed[:])
 	clear(d.keys[:])
-	clear(d.operands[:])
 	d.group.wipe()
 }

@@ -48,8 +48,10 @@ func draw(random *rand.ChaCha8) (alpha, y, s x25519.Key) {
 
 // TestBound is key schedule 1 by its text; one Schedule after the other and the same one again.
 func TestBound(t *testing.T) {
-	require.Len(t, Label, 32)
-	require.Equal(t, 320, Size)
+	require.Equal(t, "sphinx-x25519-chacha20-blake2b-1", string(label))
+	require.Len(t, label, 32)
+	require.Len(t, Keys{}, 320)
+	require.Len(t, Seed{}, 32)
 	random := randomness("bound")
 	d := New(false)
 	for range 100 {
@@ -110,7 +112,7 @@ func TestEveryInputBitReachesEveryKey(t *testing.T) {
 			input[bit/8] ^= 1 << (bit % 8)
 			var changed Keys
 			d.Derive(&changed, &alpha, &y, &s)
-			for at := 0; at < Size; at += 16 {
+			for at := 0; at < len(keys); at += 16 {
 				require.NotEqual(t, keys[at:at+16], changed[at:at+16], "input %d, bit %d, keys from %d on", i, bit, at)
 			}
 			input[bit/8] ^= 1 << (bit % 8)
@@ -140,8 +142,9 @@ func TestNothingAllocates(t *testing.T) {
 		var keys Keys
 		var gamma [MACSize]byte
 		var seed Seed
+		derivations := []Derivation{{&keys, &seed, &alpha, &y, &s}}
 		require.Zero(t, testing.AllocsPerRun(10, func() {
-			d.Derive(&keys, &alpha, &y, &s)
+			d.DeriveAll(derivations)
 			d.MAC(gamma[:0], &keys, alpha[:])
 			d.PayloadKey(keys.Payload(), &seed)
 			d.ReplyKey(keys.Payload(), &s)
