@@ -38,17 +38,17 @@ type composer struct {
 
 	drafts [groupSize]draft
 	count  int // of drafts
-	lists
+	jobs   groupJobs
 }
 
-// lists are what the calls that take many at once are given.
-type lists struct {
-	points      [2 * groupSize]x25519.Multiplication
-	derivations [groupSize]schedule.Derivation
-	macs        [groupSize]schedule.Authentication
-	streams     [2 * groupSize]symmetric.Stream
-	keys        [groupSize]*[lioness.KeySize]byte
-	blocks      [groupSize][]byte
+// groupJobs is what the stages hand to the calls that take many.
+type groupJobs struct {
+	multiplications [2 * groupSize]x25519.Multiplication
+	derivations     [groupSize]schedule.Derivation
+	authentications [groupSize]schedule.Authentication
+	streams         [2 * groupSize]symmetric.Stream
+	keys            [groupSize]*[lioness.KeySize]byte
+	payloads        [groupSize][]byte
 }
 
 func newComposer(p Params, schedule *schedule.Schedule) *composer {
@@ -108,7 +108,7 @@ func (c *composer) forget() {
 		*d = draft{keys: d.keys, streams: d.streams}
 	}
 	c.count = 0
-	c.lists = lists{}
+	c.jobs = groupJobs{}
 	c.schedule.Wipe()
 }
 
@@ -132,24 +132,24 @@ func (c *composer) agree() (failed int, err error) {
 		d.product.Set(&d.scalar)
 	}
 	for hop := range c.hops() {
-		points := c.points[:0]
+		multiplications := c.jobs.multiplications[:0]
 		for i := range c.group() {
 			if d := &c.drafts[i]; hop < len(d.path) {
 				y := (*x25519.Key)(&d.path[hop].Key)
-				points = append(points,
+				multiplications = append(multiplications,
 					x25519.Multiplication{Result: &d.blinded, Scalar: &d.scalar, Point: &x25519.Base},
 					x25519.Multiplication{Result: &d.agreed, Scalar: &d.scalar, Point: y})
 			}
 		}
-		c.multiplier.Multiply(points)
+		c.multiplier.Multiply(multiplications)
 
-		derivations := c.derivations[:0]
+		derivations := c.jobs.derivations[:0]
 		for i := range c.group() {
 			d := &c.drafts[i]
 			if hop >= len(d.path) {
 				continue
 			}
-			s := &points[2*len(derivations)+1]
+			s := &multiplications[2*len(derivations)+1]
 			if !s.OK {
 				return i, fmt.Errorf("%w: the public key of hop %d is of low order", ErrKey, hop)
 			}
@@ -178,7 +178,7 @@ func (c *composer) agree() (failed int, err error) {
 // Stage 2: the header streams. Every hop XORs the same number of bytes, so all of them are made once and used twice:
 // their ends for the filler φ, their starts for β.
 func (c *composer) expand() {
-	streams := c.lists.streams[:0]
+	streams := c.jobs.streams[:0]
 	for i := range c.group() {
 		d := &c.drafts[i]
 		clear(d.streams)
@@ -203,7 +203,7 @@ func (c *composer) stream(d *draft, hop int) []byte {
 // Stage 3: β and γ, from the last hop to the first.
 func (c *composer) seal() {
 	for hop := c.hops() - 1; hop >= 0; hop-- {
-		macs := c.macs[:0]
+		authentications := c.jobs.authentications[:0]
 		for i := range c.group() {
 			d := &c.drafts[i]
 			if hop >= len(d.path) {
@@ -218,9 +218,9 @@ func (c *composer) seal() {
 				copy(beta[kappa:], gamma)
 				subtle.XORBytes(beta, beta, c.stream(d, hop))
 			}
-			macs = append(macs, schedule.Authentication{Gamma: gamma, Keys: &d.keys[hop], Beta: beta})
+			authentications = append(authentications, schedule.Authentication{Gamma: gamma, Keys: &d.keys[hop], Beta: beta})
 		}
-		c.schedule.MACAll(macs)
+		c.schedule.MACAll(authentications)
 	}
 }
 
@@ -241,13 +241,13 @@ func (c *composer) fill(d *draft) {
 // Stage 4: δ, from the last hop to the first.
 func (c *composer) encrypt() {
 	for hop := c.hops() - 1; hop >= 0; hop-- {
-		keys, blocks := c.lists.keys[:0], c.blocks[:0]
+		keys, payloads := c.jobs.keys[:0], c.jobs.payloads[:0]
 		for i := range c.group() {
 			if d := &c.drafts[i]; d.delta != nil && hop < len(d.path) {
-				keys, blocks = append(keys, d.keys[hop].Payload()), append(blocks, d.delta)
+				keys, payloads = append(keys, d.keys[hop].Payload()), append(payloads, d.delta)
 			}
 		}
-		if err := c.cipher.Encrypt(keys, blocks); err != nil {
+		if err := c.cipher.Encrypt(keys, payloads); err != nil {
 			panic("sphinx: unreachable: a payload is longer than the smallest block: " + err.Error())
 		}
 	}

@@ -142,7 +142,7 @@ type workspace struct {
 
 	hops []hop // one a packet of the batch
 	live []int // the packets that were not refused so far, by their places in the batch
-	jobs jobs
+	jobs batchJobs
 }
 
 // hop is what is known of one packet between the stages.
@@ -154,9 +154,9 @@ type hop struct {
 	rest   []byte          // of β, behind the value
 }
 
-// jobs is what the stages hand to the calls that take many: one element for each live packet. Between the stages it
+// batchJobs is what the stages hand to the calls that take many: one element for each live packet. Between the stages it
 // holds no pointer, for the packets are the caller's again after the batch.
-type jobs struct {
+type batchJobs struct {
 	multiplications []x25519.Multiplication
 	derivations     []schedule.Derivation
 	authentications []schedule.Authentication
@@ -175,7 +175,7 @@ func (w *workspace) grow(n int) {
 	}
 	w.hops = make([]hop, n)
 	w.live = make([]int, 0, n)
-	w.jobs = jobs{
+	w.jobs = batchJobs{
 		multiplications: make([]x25519.Multiplication, n),
 		derivations:     make([]schedule.Derivation, n),
 		authentications: make([]schedule.Authentication, n),
