@@ -50,15 +50,15 @@ func (c *Client) wrap(s *session) error {
 	}
 }
 
-// expected is a SURB as it goes into a cell, and what its reply is known and opened by.
-type expected struct {
+// wayBack is a SURB as it goes into a cell, and what its reply is known and opened by.
+type wayBack struct {
 	id      sphinx.MessageID
 	encoded []byte
 	key     *sphinx.ReplyKey
 }
 
 // newSURBs makes a SURB for each way back.
-func (c *Client) newSURBs(s *session, w *sphinx.Wrapper, back ...[]sphinx.Hop) ([]expected, error) {
+func (c *Client) newSURBs(s *session, w *sphinx.Wrapper, back ...[]sphinx.Hop) ([]wayBack, error) {
 	addresses := make([]sphinx.ReturnAddress, len(back))
 	for i, path := range back {
 		addresses[i] = sphinx.ReturnAddress{Path: path, ClientID: s.mailbox.name}
@@ -68,13 +68,13 @@ func (c *Client) newSURBs(s *session, w *sphinx.Wrapper, back ...[]sphinx.Hop) (
 	if err != nil {
 		return nil, err
 	}
-	made := make([]expected, len(back))
+	made := make([]wayBack, len(back))
 	for i, surb := range surbs {
 		encoded, err := surb.AppendBinary(make([]byte, 0, c.params.SURBSize()))
 		if err != nil {
 			return nil, err
 		}
-		made[i] = expected{addresses[i].MessageID, encoded, keys[i]}
+		made[i] = wayBack{addresses[i].MessageID, encoded, keys[i]}
 	}
 	return made, nil
 }

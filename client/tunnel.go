@@ -267,7 +267,7 @@ func (j *tunnelCell) packet(c *Client, s *session, w *sphinx.Wrapper) (outgoing,
 	}
 	made, wanted := cell.Cell{Stream: t.ID(), Sequence: j.Number, Data: j.Data}, true
 	for _, surb := range surbs {
-		wanted = c.book.expect(surb.id, &expectation{key: surb.key, mailbox: s.mailbox, tunnel: t})
+		wanted = c.book.expect(surb.id, &expectation{key: surb.key, mailbox: s.mailbox, tunnel: t}) && wanted
 		made.SURBs = append(made.SURBs, surb.encoded)
 	}
 	if !wanted { // the tunnel has ended, and the book with all that it held for it
