@@ -85,12 +85,13 @@ func roomOf(p sphinx.Params) int { return p.MaxReply() - cell.HeaderSize }
 // memory, one session never gets more than half of what the others leave of the streams, and when memory is short the
 // session goes that does least with what it holds. Names, addresses and content are neither logged nor counted.
 type TCP struct {
-	cfg    Config
-	room   int // bytes of data in a cell
-	dialer *dialer
-	sites  map[string]func(ctx context.Context, conn net.Conn)
-	counts counters
-	turns  chan *reply // what a session makes packets with while it has it: as many as there are cores
+	cfg       Config
+	room      int // bytes of data in a cell
+	dialer    *dialer
+	sites     map[string]func(ctx context.Context, conn net.Conn)
+	counts    counters
+	turns     chan *reply // what a session makes packets with while it has it: as many as there are cores
+	strangers chan *reply // one, for those who have no session: they need not wait for a turn, and take none
 
 	closing context.Context // ends with Close
 	close   context.CancelFunc
@@ -117,15 +118,22 @@ func NewTCP(cfg Config) (*TCP, error) {
 		return nil, err
 	}
 	t := &TCP{
-		cfg:      cfg,
-		room:     roomOf(cfg.Params),
-		sites:    make(map[string]func(ctx context.Context, conn net.Conn)),
-		sessions: make(map[uint64]*session),
-		said:     make(map[string]time.Time),
-		turns:    make(chan *reply, runtime.GOMAXPROCS(0)),
+		cfg:       cfg,
+		room:      roomOf(cfg.Params),
+		sites:     make(map[string]func(ctx context.Context, conn net.Conn)),
+		sessions:  make(map[uint64]*session),
+		said:      make(map[string]time.Time),
+		turns:     make(chan *reply, runtime.GOMAXPROCS(0)),
+		strangers: make(chan *reply, 1),
 	}
-	for range cap(t.turns) {
-		t.turns <- t.reply()
+	for _, replies := range []chan *reply{t.turns, t.strangers} {
+		for range cap(replies) {
+			r, err := newReply(cfg.Params)
+			if err != nil {
+				return nil, err
+			}
+			replies <- r
+		}
 	}
 	if t.dialer, err = newDialer(cfg.Policy, cfg.Resolver); err != nil {
 		return nil, err
@@ -207,7 +215,8 @@ func (t *TCP) refuse(c *cell.Cell, now time.Time, send func(first sphinx.Address
 		t.counts.refuse(stream.Overloaded)
 		conn.Reset(stream.Overloaded)
 	}
-	reply := t.reply()
+	reply := <-t.strangers
+	defer func() { t.strangers <- reply }()
 	for {
 		next, ok := s.Next(now)
 		if !ok {
@@ -227,7 +236,9 @@ func (t *TCP) refuse(c *cell.Cell, now time.Time, send func(first sphinx.Address
 // disown tells a client that its session is not known here, if its cell has a SURB.
 func (t *TCP) disown(c *cell.Cell, send func(first sphinx.Address, packet []byte)) {
 	if len(c.SURBs) > 0 {
-		t.reply().send(c.SURBs[0], cell.Cell{Stream: c.Stream, Data: stream.Goodbye()}, send)
+		reply := <-t.strangers
+		defer func() { t.strangers <- reply }()
+		reply.send(c.SURBs[0], cell.Cell{Stream: c.Stream, Data: stream.Goodbye()}, send)
 	}
 }
 
@@ -238,12 +249,13 @@ type reply struct {
 	message, packet []byte
 }
 
-func (t *TCP) reply() *reply {
-	w, err := sphinx.NewWrapper(t.cfg.Params)
+// newReply returns one for a network of these parameters. The error is sphinx.NewWrapper's.
+func newReply(params sphinx.Params) (*reply, error) {
+	w, err := sphinx.NewWrapper(params)
 	if err != nil {
-		panic("exit: unreachable: NewTCP has checked the parameters: " + err.Error())
+		return nil, err
 	}
-	return &reply{params: t.cfg.Params, wrapper: w}
+	return &reply{params: params, wrapper: w}, nil
 }
 
 // send sends a cell through a SURB. One that cannot be used, which only its maker can be to blame for, is as good as lost.

@@ -8,9 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sphinxmix.example/client/cell"
 	"sphinxmix.example/client/exit"
+	"sphinxmix.example/client/stream"
 	"sphinxmix.example/sphinx"
 )
 
@@ -40,4 +43,50 @@ func TestSessionsTakeTurns(t *testing.T) {
 		require.LessOrEqual(t, most.Load(), int64(runtime.GOMAXPROCS(0)))
 		require.GreaterOrEqual(t, sent.Load(), int64(sessions))
 	})
+}
+
+// stray is a cell of a session that the exit does not know.
+func stray(c *client) []byte {
+	unknown := cell.Cell{Stream: c.id, Sequence: 3, Data: []byte{2, 0, 0, 0, 0, 0, 0, 0, 0}, SURBs: [][]byte{c.surb()}}
+	return unknown.Append(nil)
+}
+
+// TestStrangersAreAnswered at once, however many sessions wait for their turn; and each of them through the SURB of its own,
+// however many come at a time.
+func TestStrangersAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t, weather{}, exit.Config{MaxSessions: 100})
+		goOn := make(chan struct{})
+		defer close(goOn)
+		for id := range uint64(100) {
+			hello := greeting(n.newClient(id), closedHost.String())
+			require.NoError(t, n.tcp.Handle(context.Background(), hello, func(sphinx.Address, []byte) { <-goOn }))
+		}
+		time.Sleep(time.Second)
+		var strangers []*client
+		for id := range uint64(100) {
+			c := n.newClient(1000 + id)
+			strangers = append(strangers, c)
+			message := stray(c)
+			go func() { assert.NoError(t, n.handle(message)) }()
+		}
+		time.Sleep(time.Second)
+		for _, c := range strangers {
+			require.Equal(t, 1, c.answered())
+			require.ErrorIs(t, c.session.Err(), stream.ErrUnknown)
+		}
+	})
+}
+
+// TestStrangersCostLittle: anybody may send cells of sessions that there are not, and as many of them as they like.
+func TestStrangersCostLittle(t *testing.T) {
+	n := newBareNetwork(t, weather{}, exit.Config{})
+	message := stray(n.newClient(1))
+	sent := 0
+	send := func(sphinx.Address, []byte) { sent++ }
+	allocs := testing.AllocsPerRun(100, func() {
+		require.NoError(t, n.tcp.Handle(t.Context(), message, send))
+	})
+	require.Equal(t, 101, sent)
+	require.LessOrEqual(t, allocs, 12., "most are those of reading a SURB")
 }
