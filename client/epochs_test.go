@@ -90,12 +90,12 @@ func TestEpochsPassUnderLoad(t *testing.T) {
 	})
 }
 
-// TestDaysPass, and a client that nobody looks after works as on its first: 30 of them with SPHINX_CLIENT_LONG=1, which
+// TestDaysPass, and a client that nobody looks after works as on its first: 30 of them with SPHINX_LONG=1, which
 // take half a minute.
 func TestDaysPass(t *testing.T) {
 	long(t)
 	days := 3
-	if os.Getenv("SPHINX_CLIENT_LONG") != "" {
+	if os.Getenv("SPHINX_LONG") != "" {
 		days = 30
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -154,7 +154,7 @@ func TestEveryLeafIsChecked(t *testing.T) {
 var slow bool
 
 // everything makes TestEveryLeafIsChecked try all mutations of all cases, which takes a quarter of an hour.
-var everything = os.Getenv("SPHINX_VECTORS_LONG") != ""
+var everything = os.Getenv("SPHINX_LONG") != ""
 
 // sample returns the smallest case of each form among cases: with the same fields, and the same values in those that
 // say what happens.

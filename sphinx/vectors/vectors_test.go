@@ -56,10 +56,10 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestAccumulatedMillion takes minutes, and runs where SPHINX_VECTORS_LONG is set.
+// TestAccumulatedMillion takes minutes, and runs where SPHINX_LONG is set.
 func TestAccumulatedMillion(t *testing.T) {
-	if os.Getenv("SPHINX_VECTORS_LONG") == "" {
-		t.Skip("SPHINX_VECTORS_LONG is not set")
+	if os.Getenv("SPHINX_LONG") == "" {
+		t.Skip("SPHINX_LONG is not set")
 	}
 	report := Checker{Long: true}.Check(read(t, "accumulated.json"))
 	require.Empty(t, report.Failures)

@@ -6,7 +6,7 @@
 //
 // The nodes listen on addresses of their own in 127.0.0.0/8, and so do the clients, since a mix tells senders apart by
 // their addresses. What one node sends another comes from 127.0.0.1, though, so that to each other all nodes together are
-// one sender. The tests take two to three minutes. go test -short leaves them out. With SYSTEM_LONG=1 they do more, and take
-// half an hour, which wants -timeout 1h. Under the race detector they run with SYSTEM_LONG=1 alone, and then the nodes and
+// one sender. The tests take two to three minutes. go test -short leaves them out. With SPHINX_LONG=1 they do more, and take
+// half an hour, which wants -timeout 1h. Under the race detector they run with SPHINX_LONG=1 alone, and then the nodes and
 // clients have it too.
 package system

@@ -17,7 +17,7 @@ import (
 const clientVariable = "SYSTEM_CLIENT"
 
 // longVariable is set in the environment where the tests may take their time.
-const longVariable = "SYSTEM_LONG"
+const longVariable = "SPHINX_LONG"
 
 // long says that the tests are to do more.
 var long = os.Getenv(longVariable) != "" && !instrumented

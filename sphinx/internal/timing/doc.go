@@ -7,6 +7,6 @@
 // logs how large one would have been seen: nanoseconds, for computations of microseconds. So each is followed by a twin
 // that has a leak, as careless code has them, which must be found by the same means.
 //
-// The tests take ten seconds; with SPHINX_TIMING_LONG=1 a hundred times as many are taken, which shows ten times smaller
+// The tests take ten seconds; with SPHINX_LONG=1 a hundred times as many are taken, which shows ten times smaller
 // differences, and wants -timeout 1h. go test -short leaves them out.
 package timing

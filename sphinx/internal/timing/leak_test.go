@@ -18,7 +18,7 @@ const (
 
 // long is how many times as many times are taken of each class.
 var long = func() int {
-	if os.Getenv("SPHINX_TIMING_LONG") != "" {
+	if os.Getenv("SPHINX_LONG") != "" {
 		return 100
 	}
 	return 1
