@@ -10,7 +10,6 @@
 package lioness
 
 import (
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -44,16 +43,18 @@ type Cipher struct {
 	w **workspace // fmt follows one pointer in the unexported fields of others' structs, and not two
 }
 
+// workspace is a Batch of one.
 type workspace struct {
-	key       [KeySize]byte
-	streamKey [streamKeySize]byte // L ⊕ k1 or L ⊕ k3
-	sum       [streamKeySize]byte // what is added to L
-	hashes    *symmetric.Hashes
+	key   [KeySize]byte
+	batch *Batch
+	keys  [1]*[KeySize]byte // the one above
+	block [1][]byte
 }
 
 // New returns a Cipher under key, which is copied.
 func New(key *[KeySize]byte) *Cipher {
-	w := &workspace{hashes: symmetric.NewHashes()}
+	w := &workspace{batch: NewBatch()}
+	w.keys[0] = &w.key
 	c := &Cipher{&w}
 	c.SetKey(key)
 	return c
@@ -62,41 +63,24 @@ func New(key *[KeySize]byte) *Cipher {
 // SetKey changes the key, which is copied.
 func (c *Cipher) SetKey(key *[KeySize]byte) { (*c.w).key = *key }
 
-// Wipe forgets the key and everything derived from it. The Cipher can be used again after SetKey.
-func (c *Cipher) Wipe() {
-	w := *c.w
-	clear(w.key[:])
-	clear(w.streamKey[:])
-	clear(w.sum[:])
-}
+// Wipe forgets the key. The Cipher can be used again after SetKey.
+func (c *Cipher) Wipe() { clear((*c.w).key[:]) }
 
 // Format prints no part of the key, whatever the verb.
 func (c Cipher) Format(s fmt.State, _ rune) { io.WriteString(s, "lioness.Cipher(secret)") }
 
 // Encrypt encrypts block in place. The only error is ErrBlockSize, and then block is unchanged.
-func (c *Cipher) Encrypt(block []byte) error {
-	if len(block) < MinBlockSize {
-		return ErrBlockSize
-	}
-	w, l, r := *c.w, block[:streamKeySize], block[streamKeySize:]
-	w.stream(l, r, k1At)
-	w.digest(l, r, k2At)
-	w.stream(l, r, k3At)
-	w.digest(l, r, k4At)
-	return nil
-}
+func (c *Cipher) Encrypt(block []byte) error { return c.turn(block, (*Batch).Encrypt) }
 
 // Decrypt decrypts block in place. The only error is ErrBlockSize, and then block is unchanged.
-func (c *Cipher) Decrypt(block []byte) error {
-	if len(block) < MinBlockSize {
-		return ErrBlockSize
-	}
-	w, l, r := *c.w, block[:streamKeySize], block[streamKeySize:]
-	w.digest(l, r, k4At)
-	w.stream(l, r, k3At)
-	w.digest(l, r, k2At)
-	w.stream(l, r, k1At)
-	return nil
+func (c *Cipher) Decrypt(block []byte) error { return c.turn(block, (*Batch).Decrypt) }
+
+func (c *Cipher) turn(block []byte, turn func(*Batch, []*[KeySize]byte, [][]byte) error) error {
+	w := *c.w
+	w.block[0] = block
+	err := turn(w.batch, w.keys[:], w.block[:])
+	w.block[0] = nil
+	return err
 }
 
 // AppendEncrypt appends the encryption of block to dst and returns the extended slice. It allocates only where dst has
@@ -117,16 +101,4 @@ func (c *Cipher) AppendDecrypt(dst, block []byte) ([]byte, error) {
 		return dst, err
 	}
 	return out, nil
-}
-
-// stream is a round of R ⊕= ChaCha20(L ⊕ k), with k at the given place of the key.
-func (w *workspace) stream(l, r []byte, at int) {
-	subtle.XORBytes(w.streamKey[:], l, w.key[at:at+streamKeySize])
-	symmetric.XORKeyStream(r, r, &w.streamKey)
-}
-
-// digest is a round of L ⊕= BLAKE2b-256(k, R), with k at the given place of the key.
-func (w *workspace) digest(l, r []byte, at int) {
-	w.hashes.Sum([]symmetric.Hashing{{Sum: w.sum[:], Key: w.key[at : at+hashKeySize], Message: r}})
-	subtle.XORBytes(l, l, w.sum[:])
 }

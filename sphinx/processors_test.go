@@ -30,9 +30,9 @@ func TestOtherProcessors(t *testing.T) {
 		t.Skip("takes the time of four")
 	}
 	for without, want := range map[string]string{
-		"cpu.avx512ifma=off": "portable AVX-512",
-		"cpu.avx512f=off":    "portable AVX2",
-		"cpu.all=off":        "portable portable",
+		"cpu.avx512ifma=off": "circl AVX-512",
+		"cpu.avx512f=off":    "circl AVX2",
+		"cpu.all=off":        "circl portable",
 	} {
 		t.Run(without, func(t *testing.T) {
 			t.Parallel()

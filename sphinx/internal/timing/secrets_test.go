@@ -80,7 +80,7 @@ func nothing(*secret) {}
 // one by one.
 func TestScalarsDoNotShow(t *testing.T) {
 	together := []int{1, 2, 4, 8}
-	if x25519.Implementation() == "portable" {
+	if x25519.Implementation() != "AVX-512 IFMA" {
 		together = together[:1] // as they are computed one by one
 	}
 	for _, fixed := range fixed {

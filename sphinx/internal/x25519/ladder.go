@@ -186,6 +186,9 @@ func (z *element) choose(x, y *element, mask uint64) {
 	}
 }
 
+// portable names multiplyOne.
+const portable = "portable"
+
 // multiplyOne sets result to scalar·point, in the order of operations of lanes in _asm. Without assembly this is a tenth
 // faster than circl.
 func multiplyOne(result, scalar, point *Key) {

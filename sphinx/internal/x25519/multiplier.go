@@ -32,7 +32,7 @@ func NewMultiplier() *Multiplier {
 // Implementation names what Multipliers of this process compute with.
 func Implementation() string {
 	if len(kernels) == 0 {
-		return "portable"
+		return portable
 	}
 	return "AVX-512 IFMA"
 }
@@ -41,7 +41,7 @@ func Implementation() string {
 func (m *Multiplier) Multiply(all []Multiplication) {
 	if len(m.kernels) == 0 {
 		for i := range all {
-			all[i].portable()
+			all[i].alone()
 		}
 		return
 	}
@@ -52,8 +52,8 @@ func (m *Multiplier) Multiply(all []Multiplication) {
 	}
 }
 
-// portable multiplies by itself, and the base point from a table, which takes half the time.
-func (j *Multiplication) portable() {
+// alone multiplies by itself, and the base point from a table, which takes half the time.
+func (j *Multiplication) alone() {
 	if *j.Point == Base {
 		Public(j.Result, j.Scalar)
 		j.OK = true

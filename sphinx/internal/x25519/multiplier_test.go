@@ -49,7 +49,7 @@ func TestKernelsAreUsed(t *testing.T) {
 	}
 	if !vectorBuild {
 		require.Empty(t, names)
-		require.Equal(t, "portable", Implementation())
+		require.Equal(t, portable, Implementation())
 		return
 	}
 	info, err := os.ReadFile("/proc/cpuinfo")
@@ -62,7 +62,7 @@ func TestKernelsAreUsed(t *testing.T) {
 	for _, want := range []string{"avx512f", "avx512dq", "avx512vl", "avx512ifma"} {
 		if !slices.Contains(has, want) {
 			require.Empty(t, names, "without %s", want)
-			require.Equal(t, "portable", Implementation())
+			require.Equal(t, portable, Implementation())
 			return
 		}
 	}
@@ -144,14 +144,14 @@ func TestIterated(t *testing.T) {
 // TestRandomIsTheStandardLibrarys, for points on the curve and, half of them, on its twist, in groups of every size: over
 // 100,000 for the kernels together.
 func TestRandomIsTheStandardLibrarys(t *testing.T) {
-	count, portable := 26_000, 2_000
+	count, fewer := 26_000, 2_000
 	switch {
 	case long:
-		count, portable = 100_000, 100_000
+		count, fewer = 100_000, 100_000
 	case testing.Short():
-		count, portable = 500, 500
+		count, fewer = 500, 500
 	case len(kernels) == 0:
-		count = portable
+		count = fewer
 	}
 	random := randomness("pairs")
 	scalars, points, want := make([]Key, count), make([]Key, count), make([]Key, count)
@@ -162,7 +162,7 @@ func TestRandomIsTheStandardLibrarys(t *testing.T) {
 	forEach(t, func(t *testing.T, m *Multiplier) {
 		count := count
 		if len(m.kernels) == 0 {
-			count = min(count, portable)
+			count = min(count, fewer)
 		}
 		sizes := rand.New(randomness("sizes"))
 		results, all := make([]Key, count), make([]Multiplication, 0, 130)

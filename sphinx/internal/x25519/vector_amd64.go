@@ -26,6 +26,9 @@ var kernels = func() []kernel {
 	}
 }()
 
+// portable names multiplyOne.
+const portable = "circl"
+
 // multiplyOne sets result to scalar·point.
 func multiplyOne(result, scalar, point *Key) {
 	circl.Shared((*circl.Key)(result), (*circl.Key)(scalar), (*circl.Key)(point))
