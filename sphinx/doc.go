@@ -8,7 +8,8 @@
 //
 // Who sends much keeps a [Wrapper], which makes packets, and makes and opens replies, without allocating; for SURBs it
 // allocates what it returns. Packets and SURBs that it makes together, by WrapBatch and NewSURBs, take less time each,
-// as those that an Unwrapper opens together do: processors with a vector unit compute eight at once.
+// as those that an Unwrapper opens together do: processors with a vector unit compute eight at once. Eight are nearly as good
+// as any number.
 //
 // Guarantees: every packet of a network has one size whatever its path, its direction and its maker; a changed header
 // is refused at the next honest hop; a changed payload becomes noise; a replay is refused before its payload is

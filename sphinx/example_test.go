@@ -3,6 +3,7 @@ package sphinx_test
 import (
 	"fmt"
 	"log"
+	"slices"
 
 	"sphinxmix.example/sphinx"
 )
@@ -45,6 +46,31 @@ func ExampleParams_Wrap() {
 		next = layer.Next
 	}
 	// Output: hello for bob, in a packet of 1248 bytes
+}
+
+func ExampleUnwrapper_UnwrapBatch() {
+	path, hops := network()
+	var packets [][]byte
+	for _, message := range []string{"one", "two", "three"} {
+		packet, err := params.Wrap(nil, nil, path, []byte("bob"), []byte(message))
+		if err != nil {
+			log.Fatal(err)
+		}
+		packets = append(packets, packet)
+	}
+	packets = append(packets, slices.Clone(packets[0])) // somebody sends one again
+	packets[1][100] ^= 1                                // and changes another
+
+	layers, errs := make([]sphinx.Layer, len(packets)), make([]error, len(packets))
+	hops[path[0].Address].UnwrapBatch(packets, layers, errs)
+	for i, layer := range layers {
+		fmt.Println(layer.Route == sphinx.Relay, errs[i])
+	}
+	// Output:
+	// true <nil>
+	// false sphinx: header fails authentication
+	// true <nil>
+	// false sphinx: packet was seen before
 }
 
 func ExampleParams_NewSURB() {
