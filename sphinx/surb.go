@@ -69,7 +69,7 @@ type ReturnAddress struct {
 // Params.NewSURB in turn would make, with the same bytes of random, all of which it reads before it computes. Paths may
 // differ in length.
 //
-// It makes all or none. Errors are those of Params.NewSURB and say which address is at fault.
+// It makes all or none. Errors are those of Params.NewSURB and name an address at fault, of several not always the first.
 func (w *Wrapper) NewSURBs(random io.Reader, addresses []ReturnAddress) ([]*SURB, []*ReplyKey, error) {
 	s := w.w.get()
 	for i := range addresses {

@@ -101,6 +101,7 @@ func (u *Unwrapper) UnwrapBatch(packets [][]byte, layers []Layer, errs []error) 
 	clear(errs)
 	w := u.w.get()
 	w.grow(n)
+	defer w.wipe(n) // whatever Replay does
 	w.checkSizes(packets, errs)
 	w.agree(packets, errs)
 	w.derive(packets)
@@ -110,7 +111,6 @@ func (u *Unwrapper) UnwrapBatch(packets [][]byte, layers []Layer, errs []error) 
 	w.decrypt(packets)
 	w.relay(packets, layers, errs)
 	w.deliver(packets, layers, errs)
-	w.wipe(n)
 }
 
 // Wipe forgets the key. Every packet is refused from then on.

@@ -183,3 +183,14 @@ func TestReplyKeyForgetsOnceOpened(t *testing.T) {
 		}
 	}
 }
+
+// TestUnwrapperForgetsWhereReplayPanics: who recovers from what their Replay does finds no secret left.
+func TestUnwrapperForgetsWhereReplayPanics(t *testing.T) {
+	p := Params{MaxHops: 3, PayloadSize: 100}
+	m := newMixture(t, p, "panic")
+	n := m.nodes[0]
+	packet := wrap(t, p, m.random, m.nodes, []byte("hello"))
+	u := n.unwrapper(t, p, replayFunc(func([]Tag, []bool) error { panic("of the caller's") }))
+	require.Panics(t, func() { u.Unwrap(packet) })
+	require.Equal(t, memory(n.unwrapper(t, p, acceptAll).w), memory(u.w))
+}

@@ -44,8 +44,8 @@ func (w *Wrapper) Wrap(dst []byte, random io.Reader, path []Hop, destination, me
 // that as many calls of Wrap in turn would append, with the same bytes of random, all of which it reads before it
 // computes. Paths may differ in length.
 //
-// It makes all packets or none. Errors are those of Wrap and say which letter is at fault; dst is then unchanged up to
-// its length.
+// It makes all packets or none. Errors are those of Wrap and name a letter at fault, of several not always the first; dst is
+// then unchanged up to its length.
 func (w *Wrapper) WrapBatch(dst []byte, random io.Reader, letters []Letter) ([]byte, error) {
 	s := w.w.get()
 	p := s.params
