@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// coreCounts returns how many goroutines are tried where Go may use so many cores: each number up to 8, then in steps that
-// grow with it, and all.
+// coreCounts returns how many goroutines are tried where Go may use so many cores: each number up to 8, then in steps
+// that grow with it, and all.
 func coreCounts(most int) []int {
 	var counts []int
 	for n := 1; n < most; n += max(1, n/4) {
@@ -26,7 +26,8 @@ func measureCores(ctx context.Context, cfg Config, counts []int) ([]Cores, error
 		return nil, err
 	}
 	all := make([][]turn, len(counts)) // for each count, one a round
-	left := cfg.countdown(fmt.Sprintf("measuring 1 to %d cores", len(workers)), cfg.Rounds, cfg.CoreSlice*time.Duration(len(counts)))
+	stage := fmt.Sprintf("measuring 1 to %d cores", len(workers))
+	left := cfg.countdown(stage, cfg.Rounds, cfg.CoreSlice*time.Duration(len(counts)))
 	for round := range cfg.Rounds {
 		left(round)
 		for i, count := range counts {
@@ -42,19 +43,7 @@ func measureCores(ctx context.Context, cfg Config, counts []int) ([]Cores, error
 	}
 	cores := make([]Cores, len(counts))
 	for i, count := range counts {
-		over := func(f func(one, t turn) float64) (samples []float64) {
-			for round, t := range all[i] {
-				samples = append(samples, f(all[0][round], t))
-			}
-			return samples
-		}
-		rates := over(func(_, t turn) float64 { return t.rate })
-		cores[i] = Cores{
-			Cores: count, Rate: summarize(rates), Rounds: rates,
-			Gain: summarize(over(func(one, t turn) float64 { return t.rate / one.rate })),
-			Got:  summarize(over(func(_, t turn) float64 { return t.got })),
-			Each: summarize(over(func(_, t turn) float64 { return t.rate / t.got / float64(count) })),
-		}
+		cores[i] = coresOf(count, all[i])
 	}
 	return cores, nil
 }
@@ -63,6 +52,34 @@ func measureCores(ctx context.Context, cfg Config, counts []int) ([]Cores, error
 type turn struct {
 	rate float64 // packets per second
 	got  float64 // of as many cores' time as there are workers, the part that they had
+}
+
+// freeCores is what workers must have had of their cores' time in a round where nothing else is said to have run.
+const freeCores = 0.95
+
+// coresOf returns what the rounds of so many cores come to. Those count in which the cores were free or, where these
+// are too few, all.
+func coresOf(count int, turns []turn) Cores {
+	free := 0
+	for _, t := range turns {
+		if t.got >= freeCores {
+			free++
+		}
+	}
+	c := Cores{Cores: count, Free: clocksThreads && free*3 >= len(turns)}
+	var rates, got, each []float64
+	for _, t := range turns {
+		round := CoresRound{Rate: t.rate, Got: t.got, Counts: !c.Free || t.got >= freeCores}
+		if round.Counts {
+			rates, got, each = append(rates, t.rate), append(got, t.got), append(each, t.rate/t.got/float64(count))
+		}
+		c.Rounds = append(c.Rounds, round)
+	}
+	c.Rate = summarize(rates)
+	if clocksThreads {
+		c.Got, c.Each = summarize(got), summarize(each)
+	}
+	return c
 }
 
 // worker opens packets with keys and memory of its own.
@@ -113,8 +130,8 @@ func together(workers []*worker, length time.Duration) (sum turn, err error) {
 	return sum, nil
 }
 
-// work opens batches until the time is over. That each batch is laid ready counts, as it does for packets that come from a
-// network.
+// work opens batches until the time is over. That each batch is laid ready counts, as it does for packets that come
+// from a network.
 func (w *worker) work(length time.Duration) {
 	if w.err != nil {
 		return

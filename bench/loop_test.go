@@ -4,18 +4,24 @@ import (
 	"math"
 	"runtime"
 	"testing"
+	"time"
 )
 
-// inUnits is the loop of every benchmark of this package. It runs an operation with b.Loop, and against it U: a slice of
-// the operation, of 1 ms or one call if that is longer, then with the timer stopped a slice of U as long, and so on in
-// turn. A clock that changes its frequency and a neighbour that comes and goes on the same core then meet both. What Go
-// prints of an op (ns, B and allocs) is the operation's alone; beside it stand
+// sliceLength is what a slice of an operation should take, and one of U, in tests and benchmarks: long beside what
+// reading a clock and stopping b's timer cost, and short beside the time for which a machine stays as it is.
+const sliceLength = time.Millisecond
+
+// inUnits is the loop of every benchmark of this package. It runs an operation with b.Loop, and against it U: a slice
+// of the operation, of 1 ms or one call if that is longer, then with the timer stopped a slice of U as long, and so on
+// in turn. A clock that changes its frequency and a neighbour that comes and goes on the same core then meet both. What
+// Go prints of an op (ns, B and allocs) is the operation's alone; beside it stand
 //
 //	U/op   the median over slices of the operation's time in U
 //	ns/U   the median time of U, by which one sees whether two runs met the same machine
 //
-// and where a call takes several packets, ns/packet and U/packet in place of U/op (or a message's, of a primitive). The timer is stopped once a slice and
-// not once a call, since stopping it costs more than many an op. At the end what the last call did is looked at closely.
+// and where a call takes several packets, ns/packet and U/packet in place of U/op (or a message's, of a primitive). The
+// timer is stopped once a slice and not once a call, since stopping it costs more than many an op. At the end what the
+// last call did is looked at closely.
 func inUnits(b *testing.B, m maker) {
 	b.Helper()
 	op, err := m.make()

@@ -24,7 +24,8 @@ type Machine struct {
 
 func describeMachine() Machine {
 	m := Machine{
-		System: runtime.GOOS, Processor: runtime.GOARCH, Model: "unknown processor", Cores: runtime.GOMAXPROCS(0), Go: runtime.Version(),
+		System: runtime.GOOS, Processor: runtime.GOARCH, Model: "unknown processor",
+		Cores: runtime.GOMAXPROCS(0), Go: runtime.Version(),
 		X25519: kernels.Implementation(), Symmetric: symmetric.Implementation(),
 	}
 	if file, err := os.Open("/proc/cpuinfo"); err == nil {

@@ -24,6 +24,13 @@ type Config struct {
 	Progress  func(Progress) // called now and then; nil: not at all
 }
 
+// progress tells whoever wants to know.
+func (cfg Config) progress(p Progress) {
+	if cfg.Progress != nil {
+		cfg.Progress(p)
+	}
+}
+
 // Progress says how far a run is.
 type Progress struct {
 	Stage string // what is done now, like "measuring 79 operations"
@@ -36,15 +43,12 @@ type Progress struct {
 // coresName is what Config.Only must match for the measurement of many cores.
 const coresName = "Cores"
 
-// Run measures the operations of the plan, in rounds: each round calls all of them, one slice each, with a slice of U after
-// each, so that the rounds of every operation are spread over the whole run and whatever happens to the machine
+// Run measures the operations of the plan, in rounds: each round calls all of them, one slice each, with a slice of U
+// after each, so that the rounds of every operation are spread over the whole run and whatever happens to the machine
 // meanwhile happens to all. It returns ctx's error soon after ctx ends.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Rounds < 1 {
 		return nil, errors.New("bench: at least one round is needed")
-	}
-	if cfg.Progress == nil {
-		cfg.Progress = func(Progress) {}
 	}
 	r := &Report{Time: time.Now(), Machine: describeMachine(), Rounds: cfg.Rounds, Slice: cfg.Slice}
 	makers := plan(cfg.Only)
@@ -61,7 +65,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Unit, r.UnitOfAll, r.Quiet = summarize(units), summarize(units), 1
+		r.setUnits(units)
+		r.Unit = r.UnitOfAll
 	}
 	r.Shares = shares(r)
 	if cores {
@@ -83,7 +88,7 @@ func measure(ctx context.Context, cfg Config, r *Report, makers []maker) error {
 	}
 	all := make([]*comparison, len(makers))
 	for i, m := range makers {
-		cfg.Progress(Progress{Stage: "preparing", Step: "operation", Done: i, Total: len(makers)})
+		cfg.progress(Progress{Stage: "preparing", Step: "operation", Done: i, Total: len(makers)})
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -95,6 +100,7 @@ func measure(ctx context.Context, cfg Config, r *Report, makers []maker) error {
 			return err
 		}
 	}
+	began := startLoad()
 	var each time.Duration // of a round
 	for _, c := range all {
 		each += c.both
@@ -117,15 +123,14 @@ func measure(ctx context.Context, cfg Config, r *Report, makers []maker) error {
 		}
 		return units
 	}
-	limit := quietLimit(units())
-	if err := again(ctx, cfg, all, limit); err != nil {
+	if err := again(ctx, cfg, all, quietLimit(units())); err != nil {
 		return err
 	}
-	limit = quietLimit(units())
-	r.UnitOfAll, r.Quiet = summarize(units()), float64(quietRounds(units(), limit))/float64(len(units()))
+	r.Took, r.Load = began.took(), began.load()
+	r.setUnits(units())
 	var counted []float64
 	for _, c := range all {
-		m := c.measurement(limit)
+		m := c.measurement(r.QuietLimit)
 		r.Measurements = append(r.Measurements, m)
 		for _, round := range m.Rounds {
 			if round.Counts {
@@ -135,6 +140,12 @@ func measure(ctx context.Context, cfg Config, r *Report, makers []maker) error {
 	}
 	r.Unit = summarize(counted)
 	return nil
+}
+
+// setUnits says what U was in all rounds, and in how many of them it was within the limit.
+func (r *Report) setUnits(units []float64) {
+	r.UnitOfAll, r.QuietLimit = summarize(units), quietLimit(units)
+	r.Quiet = float64(quietRounds(units, r.QuietLimit)) / float64(len(units))
 }
 
 // again gives operations that had too few quiet rounds more of them, in three times as many rounds again at most.
@@ -164,15 +175,17 @@ func again(ctx context.Context, cfg Config, all []*comparison, limit float64) er
 	return nil
 }
 
-// countdown returns a function that reports, before each round of a stage, how far it is and how long the rest takes: by
-// what a round is expected to take, and by what those before it took.
+// countdown returns a function that reports, before each round of a stage, how far it is and how long the rest takes:
+// by what a round is expected to take, and by what those before it took.
 func (cfg Config) countdown(stage string, rounds int, expected time.Duration) func(round int) {
 	start := time.Now()
 	return func(round int) {
 		if round > 0 {
 			expected = time.Since(start) / time.Duration(round)
 		}
-		cfg.Progress(Progress{Stage: stage, Step: "round", Done: round, Total: rounds, Left: expected * time.Duration(rounds-round)})
+		cfg.progress(Progress{
+			Stage: stage, Step: "round", Done: round, Total: rounds, Left: expected * time.Duration(rounds-round),
+		})
 	}
 }
 

@@ -79,8 +79,8 @@ func multiply(point string, size int) maker {
 	}}
 }
 
-// multiplyOthers are the other implementations of X25519 within reach. None but circl's takes its result's memory from the
-// caller. That of crypto/ecdh is U against itself, where the distance from 1 is the error of the method.
+// multiplyOthers are the other implementations of X25519 within reach. None but circl's takes its result's memory from
+// the caller. That of crypto/ecdh is U against itself, where the distance from 1 is the error of the method.
 func multiplyOthers() []maker {
 	other := func(point, implementation string, multiply func(p pair) (func() []byte, error)) maker {
 		s := Subject{Kind: "X25519", Point: point, Implementation: implementation}

@@ -19,17 +19,17 @@ import (
 	"sphinxmix.example/sphinx"
 )
 
-// senders is how many links bring packets to the node, each from a host of its own; a batch leaves when it has packets of
-// all of them.
+// senders is how many links bring packets to the node, each from a host of its own; a batch leaves when it has packets
+// of all of them.
 const senders = 8
 
 // volume is how many packets an op brings: enough that the first and the last batch do not count.
 const volume = 20_000
 
 // BenchmarkNode is a whole mix at work: packets come over TLS from 8 hosts, are opened, have their tags written to disk
-// and synced, wait for a batch of 8 senders, and go over TLS to another mix, all on loopback. What plays the senders and
-// that other mix runs on the same cores. Beside it stands UnwrapBatch on packets of that size and all cores, right before
-// and right after. An op is 20,000 packets.
+// and synced, wait for a batch of 8 senders, and go over TLS to another mix, all on loopback. What plays the senders
+// and that other mix runs on the same cores. Beside it stands UnwrapBatch on packets of that size and all cores, right
+// before and right after. An op is 20,000 packets.
 //
 //	packets/s     through the node
 //	of-unwrap     that, as a part of what UnwrapBatch alone does

@@ -67,8 +67,8 @@ type maker struct {
 	make func() (*Operation, error)
 }
 
-// copies are what an operation that works in place uses up, one a call, made before a slice begins: that memory is written
-// just before, as it is where a packet comes from the network.
+// copies are what an operation that works in place uses up, one a call, made before a slice begins: that memory is
+// written just before, as it is where a packet comes from the network.
 type copies struct {
 	original []byte
 	all      []byte

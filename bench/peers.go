@@ -11,15 +11,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
 
-// peerPrograms measure other implementations; each has a folder below bench/peers, and builds itself with its language's
-// own tools from the versions that are pinned there.
+// peerPrograms measure other implementations; each has a folder below bench/peers, and builds itself with its
+// language's own tools from the versions that are pinned there.
 var peerPrograms = []peerProgram{
 	{"go", []string{"go", "build", "-o", "{scratch}/peers-go", "."}, []string{"{scratch}/peers-go"}},
-	{"rust", []string{"cargo", "build", "--release", "--locked"}, []string{"cargo", "run", "--release", "--locked", "--quiet", "--"}},
+	{
+		"rust",
+		[]string{"cargo", "build", "--release", "--locked"},
+		[]string{"cargo", "run", "--release", "--locked", "--quiet", "--"},
+	},
 	{"python", []string{"bash", "run.sh", "--rounds", "1", "--round-ms", "1"}, []string{"bash", "run.sh"}},
 }
 
@@ -29,15 +34,22 @@ type peerProgram struct {
 	run     []string // prints a line for each measurement; its options follow
 }
 
-// PeersFolder returns the folder of the peers' programs in the source tree that the working directory is in, or that its
-// module uses.
-func PeersFolder(ctx context.Context) (string, error) {
+// PeersFolder returns the folder of the peers' programs: the given one or, where that is empty, that of the source tree
+// that the working directory is in, or that its module uses. It is an error if no program is there.
+func PeersFolder(ctx context.Context, given string) (string, error) {
+	if given != "" {
+		if !slices.ContainsFunc(peerPrograms, func(p peerProgram) bool { return isFolder(filepath.Join(given, p.folder)) }) {
+			return "", fmt.Errorf("%s is not the folder bench/peers of the source tree", given)
+		}
+		return given, nil
+	}
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "sphinxmix.example").Output()
 	folder := filepath.Join(strings.TrimSpace(string(out)), "bench", "peers")
 	if err == nil && isFolder(folder) {
 		return folder, nil
 	}
-	return "", errors.New("the peers' programs are in the source tree, in bench/peers: run this from a checkout, with Go installed, or name that folder")
+	return "", errors.New("the peers' programs are in the source tree, in bench/peers: " +
+		"run this from a checkout, with Go installed, or name that folder")
 }
 
 func isFolder(path string) bool {
@@ -45,12 +57,10 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// MeasurePeers adds to r what the peers' programs below folder measure, each in several runs with U before and after it. What cannot run
-// here is added to r.Missing with the reason; an error is returned only where ctx ended or there is nothing to run.
+// MeasurePeers adds to r what the peers' programs below folder measure, each in several runs with U before and after
+// it. What cannot run here is added to r.Missing with the reason; an error is returned only where ctx ended or no
+// folder for what is built could be made.
 func MeasurePeers(ctx context.Context, cfg Config, r *Report, folder string) error {
-	if !isFolder(folder) {
-		return fmt.Errorf("bench: there is no folder %s", folder)
-	}
 	scratch, err := os.MkdirTemp("", "mixnet-bench-*")
 	if err != nil {
 		return err
@@ -59,9 +69,8 @@ func MeasurePeers(ctx context.Context, cfg Config, r *Report, folder string) err
 	limit := quietLimit([]float64{r.Unit.Median})
 	for i, p := range peerPrograms {
 		report := func(what string) {
-			if cfg.Progress != nil {
-				cfg.Progress(Progress{Stage: what + " of bench/peers/" + p.folder, Step: "program", Done: i, Total: len(peerPrograms)})
-			}
+			stage := what + " of bench/peers/" + p.folder
+			cfg.progress(Progress{Stage: stage, Step: "program", Done: i, Total: len(peerPrograms)})
 		}
 		peers, err := p.measure(ctx, cfg, limit, folder, scratch, report)
 		if ctx.Err() != nil {
@@ -75,8 +84,11 @@ func MeasurePeers(ctx context.Context, cfg Config, r *Report, folder string) err
 	return nil
 }
 
-// measure runs the program. Beside an error there may be what it printed before it.
-func (p peerProgram) measure(ctx context.Context, cfg Config, limit float64, folder, scratch string, report func(what string)) ([]Peer, error) {
+// measure runs the program; U is at most limit, in nanoseconds, where the machine is quiet. Beside an error there may
+// be what it printed before it.
+func (p peerProgram) measure(
+	ctx context.Context, cfg Config, limit float64, folder, scratch string, report func(what string),
+) ([]Peer, error) {
 	dir := filepath.Join(folder, p.folder)
 	if !isFolder(dir) {
 		return nil, errors.New("there is no such folder")
@@ -90,12 +102,14 @@ func (p peerProgram) measure(ctx context.Context, cfg Config, limit float64, fol
 	var said string
 	quiet := 0 // rounds
 	before, err := unitsNow(unitSamples)
-	for pass := 0; err == nil && (pass < peerPasses || pass < mostPeerPasses && quiet < min(quietEnough, cfg.Rounds)); pass++ {
+	enough := min(quietEnough, cfg.Rounds)
+	for pass := 0; err == nil && (pass < peerPasses || pass < mostPeerPasses && quiet < enough); pass++ {
 		rounds := (cfg.Rounds + pass%peerPasses) / peerPasses // of the first passes together: cfg.Rounds
 		if rounds == 0 {
 			continue
 		}
-		options := []string{"--rounds", fmt.Sprint(rounds), "--round-ms", fmt.Sprint(max(1, cfg.CoreSlice.Milliseconds()))}
+		length := max(1, cfg.CoreSlice.Milliseconds())
+		options := []string{"--rounds", fmt.Sprint(rounds), "--round-ms", fmt.Sprint(length)}
 		var out []byte
 		out, said, err = p.command(ctx, dir, scratch, append(p.run[:len(p.run):len(p.run)], options...))
 		after, failure := unitsNow(unitSamples)
@@ -126,9 +140,11 @@ const (
 	unitSamples    = 9
 )
 
-// command runs arguments in dir and returns what they print, also where they fail, and the last line of what they say on
-// standard error, which an error has, too.
-func (p peerProgram) command(ctx context.Context, dir, scratch string, arguments []string) (out []byte, said string, err error) {
+// command runs arguments in dir and returns what they print, also where they fail, and the last line of what they say
+// on standard error, which an error has, too.
+func (p peerProgram) command(
+	ctx context.Context, dir, scratch string, arguments []string,
+) (out []byte, said string, err error) {
 	name := strings.ReplaceAll(arguments[0], "{scratch}", scratch)
 	path, err := exec.LookPath(name)
 	if errors.Is(err, exec.ErrNotFound) && name == "cargo" { // whose installer leaves PATH to the shell's profile
@@ -172,15 +188,16 @@ type peerLine struct {
 	unit float64 // ns of U around the run that printed it
 }
 
-// readPeers reads what a program prints, with what U took around it. It stops at what is no measurement and returns what
-// came before, beside an error.
+// readPeers reads what a program prints, with what U took around it. It stops at what is no measurement and returns
+// what came before, beside an error.
 func readPeers(from io.Reader, unit float64) (all []peerLine, err error) {
 	for lines := bufio.NewScanner(from); lines.Scan(); {
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
 		line := peerLine{unit: unit}
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Peer == "" || line.Operation == "" || !(line.Nanoseconds > 0) {
+		err := json.Unmarshal(lines.Bytes(), &line)
+		if err != nil || line.Peer == "" || line.Operation == "" || !(line.Nanoseconds > 0) {
 			return all, fmt.Errorf("a line that is no measurement: %.80q", lines.Text())
 		}
 		all = append(all, line)
@@ -191,8 +208,8 @@ func readPeers(from io.Reader, unit float64) (all []peerLine, err error) {
 	return all, nil
 }
 
-// peersOf collects the rounds of each measurement, in the order in which the first of each came. Those count whose U is at
-// most limit, in nanoseconds, or enough that are the quietest.
+// peersOf collects the rounds of each measurement, in the order in which the first of each came. Those count whose U is
+// at most limit, in nanoseconds, or enough that are the quietest.
 func peersOf(lines []peerLine, limit float64) []Peer {
 	var peers []Peer
 	at := make(map[peerLine]int) // by all but the times

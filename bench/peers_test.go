@@ -34,7 +34,9 @@ func TestReadPeers(t *testing.T) {
 
 // TestReadPeersKeepsWhatWasGood before what is not a measurement.
 func TestReadPeersKeepsWhatWasGood(t *testing.T) {
-	for _, bad := range []string{"Compiling", "{}", `{"peer":"a","operation":"unwrap","ns":0}`, `{"peer":"a","operation":"unwrap","ns":-1}`} {
+	for _, bad := range []string{
+		"Compiling", "{}", `{"peer":"a","operation":"unwrap","ns":0}`, `{"peer":"a","operation":"unwrap","ns":-1}`,
+	} {
 		lines, err := readPeers(strings.NewReader(printed+bad+"\n"+printed), 1)
 		require.ErrorContains(t, err, "no measurement", bad)
 		require.Len(t, lines, 4, bad)
@@ -55,7 +57,6 @@ func TestPeersThatCannotRun(t *testing.T) {
 	require.Empty(t, r.Peers)
 	require.Len(t, r.Missing, 3)
 	require.Equal(t, "peers/python", r.Missing[2].What)
-	require.ErrorContains(t, MeasurePeers(t.Context(), cfg, r, filepath.Join(folder, "none")), "none")
 	require.Contains(t, r.Missing[2].Reason, "no network here")
 	require.NotContains(t, r.Missing[2].Reason, "first")
 	require.Contains(t, r.Missing[0].Reason, "no such folder")
@@ -78,12 +79,19 @@ func TestPeersThatCannotRun(t *testing.T) {
 }
 
 func TestPeersFolder(t *testing.T) {
-	folder, err := PeersFolder(t.Context())
+	folder, err := PeersFolder(t.Context(), "")
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(folder, "..", "peers_test.go"))
+	given, err := PeersFolder(t.Context(), "peers")
+	require.NoError(t, err)
+	require.Equal(t, "peers", given)
+	for _, wrong := range []string{"none", ".", "peers_test.go"} {
+		_, err = PeersFolder(t.Context(), wrong)
+		require.ErrorContains(t, err, wrong+" is not the folder bench/peers")
+	}
 
 	t.Chdir(t.TempDir())
 	t.Setenv("GOFLAGS", "-mod=mod")
-	_, err = PeersFolder(t.Context())
+	_, err = PeersFolder(t.Context(), "")
 	require.ErrorContains(t, err, "checkout")
 }

@@ -41,7 +41,8 @@ func plan(only *regexp.Regexp) []maker {
 	for _, payload := range payloads {
 		all = append(all, wrap(mainHops, payload), wrapBatch(mainHops, payload, 8), wrapBatch(mainHops, payload, mainBatch))
 	}
-	all = append(all, makeSURB(mainHops, 0), makeSURB(mainHops, 8), makeSURB(mainHops, mainBatch), openReply(mainHops, mainPayload))
+	all = append(all, makeSURB(mainHops, 0), makeSURB(mainHops, 8), makeSURB(mainHops, mainBatch))
+	all = append(all, openReply(mainHops, mainPayload))
 	for _, size := range lanes {
 		all = append(all, multiply("any", size))
 	}

@@ -2,7 +2,9 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -14,7 +16,10 @@ type Report struct {
 	Slice        time.Duration `json:"slice_ns"` // what an operation is called for in one round, at least once
 	Unit         Summary       `json:"unit_ns"`  // U, in the rounds that count: those in which the machine was quiet
 	UnitOfAll    Summary       `json:"unit_of_all_ns"`
-	Quiet        float64       `json:"quiet"` // the part of all rounds that were quiet
+	QuietLimit   float64       `json:"quiet_limit_ns"` // what U is at most where the machine is called quiet
+	Quiet        float64       `json:"quiet"`          // the part of all rounds that were quiet
+	Took         time.Duration `json:"took_ns"`        // for the operations, on the wall's clock; 0: there were none
+	Load         *Load         `json:"load,omitempty"` // what else ran meanwhile; nil: not known
 	Measurements []Measurement `json:"measurements"`
 	Cores        []Cores       `json:"cores,omitempty"`
 	Shares       []Share       `json:"shares,omitempty"`
@@ -41,12 +46,19 @@ type Round struct {
 
 // Cores is what so many goroutines open at once, each on a thread of its own, in batches of 64 for r = 5, P = 1024.
 type Cores struct {
-	Cores  int       `json:"cores"`
-	Rate   Summary   `json:"packets_per_second"`
-	Gain   Summary   `json:"gain"` // that, as a multiple of one goroutine's in the same round
-	Got    Summary   `json:"got"`  // of as many cores' time, the part that other programs left
-	Each   Summary   `json:"packets_per_processor_second"`
-	Rounds []float64 `json:"rounds"`
+	Cores  int          `json:"cores"`
+	Free   bool         `json:"free"` // in the rounds that count, the cores had nothing else to do
+	Rate   Summary      `json:"packets_per_second"`
+	Got    Summary      `json:"got"`                          // of as many cores' time, what others left; 0: not known
+	Each   Summary      `json:"packets_per_processor_second"` // 0: not known
+	Rounds []CoresRound `json:"rounds"`
+}
+
+// CoresRound is what so many cores did in one round.
+type CoresRound struct {
+	Rate   float64 `json:"packets_per_second"`
+	Got    float64 `json:"got"`
+	Counts bool    `json:"counts"`
 }
 
 // Share is how a hop's time divides into its primitives, in U per packet.
@@ -91,6 +103,17 @@ type Missing struct {
 	Reason string `json:"reason"`
 }
 
+// Busy returns the names of the measurements for which rounds count in which the machine was busy, as there were too
+// few others.
+func (r *Report) Busy() (names []string) {
+	for _, m := range r.Measurements {
+		if slices.ContainsFunc(m.Rounds, func(one Round) bool { return one.Counts && one.Unit > r.QuietLimit }) {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
 // Find returns the measurement of the operation with this name, or nil where there is none.
 func (r *Report) Find(name string) *Measurement {
 	for i := range r.Measurements {
@@ -108,8 +131,14 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return encoder.Encode(r)
 }
 
-// ReadJSON reads what WriteJSON wrote.
+// ReadJSON reads what WriteJSON wrote. A report in which nothing was measured is an error.
 func ReadJSON(from io.Reader) (*Report, error) {
 	r := new(Report)
-	return r, json.NewDecoder(from).Decode(r)
+	if err := json.NewDecoder(from).Decode(r); err != nil {
+		return nil, err
+	}
+	if len(r.Measurements) == 0 && len(r.Cores) == 0 {
+		return nil, errors.New("no measurement is in it")
+	}
+	return r, nil
 }

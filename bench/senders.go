@@ -110,8 +110,8 @@ func newSender(r, payload int) (*network, *sphinx.Wrapper, error) {
 }
 
 // openReply is a client that opens the reply that came along a path of r hops. A success spends its key, and a new one
-// takes far longer than what is to be measured. So these replies are spoilt ones: they cost the same work up to the last
-// comparison, and leave the key as it was. One is opened in earnest, outside of the time.
+// takes far longer than what is to be measured. So these replies are spoilt ones: they cost the same work up to the
+// last comparison, and leave the key as it was. One is opened in earnest, outside of the time.
 func openReply(r, payload int) maker {
 	s := Subject{Kind: "ReplyOpen", Hops: r, Payload: payload}
 	return maker{s, func() (*Operation, error) {

@@ -18,9 +18,9 @@ func shares(r *Report) []Share {
 	return all
 }
 
-// shareOf adds up what the primitives of a hop take by themselves: two X25519; BLAKE2b over the key schedule's input, over β,
-// and twice over the payload; ChaCha20 for the keys, for β, and twice for the payload. A packet in a batch of 64 shares
-// its X25519 with all others, and the rest with 7.
+// shareOf adds up what the primitives of a hop take by themselves: two X25519; BLAKE2b over the key schedule's input,
+// over β, and twice over the payload; ChaCha20 for the keys, for β, and twice for the payload. A packet in a batch of
+// 64 shares its X25519 with all others, and the rest with 7.
 func shareOf(r *Report, whole Subject) (share Share, ok bool) {
 	multiplications, lanes := 1, 0
 	if whole.Items > 0 {
@@ -36,12 +36,14 @@ func shareOf(r *Report, whole Subject) (share Share, ok bool) {
 		}
 		return m.Units.Median
 	}
+	hash := func(size int) float64 { return units(digest(size, lanes).Subject) }
+	stream := func(size int) float64 { return units(keystream(size, lanes).Subject) }
 	share = Share{
 		Name: whole.Name(), Payload: whole.Payload, Items: whole.Items, Whole: units(whole),
 		Parts: []Part{
 			{"X25519", 2 * units(multiply("any", multiplications).Subject)},
-			{"BLAKE2b", units(digest(scheduleInput, lanes).Subject) + units(digest(betaSize, lanes).Subject) + 2*units(digest(rest, lanes).Subject)},
-			{"ChaCha20", units(keystream(keysSize, lanes).Subject) + units(keystream(betaStreamSize, lanes).Subject) + 2*units(keystream(rest, lanes).Subject)},
+			{"BLAKE2b", hash(scheduleInput) + hash(betaSize) + 2*hash(rest)},
+			{"ChaCha20", stream(keysSize) + stream(betaStreamSize) + 2*stream(rest)},
 		},
 	}
 	return share, ok
@@ -53,4 +55,14 @@ func (s Share) Primitives() (sum float64) {
 		sum += p.Units
 	}
 	return sum
+}
+
+// Fractions returns what each part is of the hop, and what is in none of them; or, where the parts took longer by
+// themselves than the hop, what each is of their sum. Together they are 1.
+func (s Share) Fractions() (parts []float64, rest float64) {
+	whole := max(s.Whole, s.Primitives())
+	for _, p := range s.Parts {
+		parts = append(parts, p.Units/whole)
+	}
+	return parts, max(0, 1-s.Primitives()/whole)
 }

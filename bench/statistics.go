@@ -12,8 +12,8 @@ type Summary struct {
 	High   float64 `json:"q3"`
 }
 
-// summarize returns the summary of samples, which it leaves as they are. Between two samples it interpolates. No samples
-// have no summary: all three are NaN.
+// summarize returns the summary of samples, which it leaves as they are. Between two samples it interpolates. No
+// samples have no summary: all three are NaN.
 func summarize(samples []float64) Summary {
 	sorted := slices.Sorted(slices.Values(samples))
 	return Summary{quantile(sorted, 0.5), quantile(sorted, 0.25), quantile(sorted, 0.75)}
@@ -32,10 +32,5 @@ func quantile(sorted []float64, q float64) float64 {
 
 // Spread is the distance of the quartiles, as a part of the median.
 func (s Summary) Spread() float64 { return (s.High - s.Low) / s.Median }
-
-// Times returns s for samples that are all multiplied by factor, which is positive.
-func (s Summary) Times(factor float64) Summary {
-	return Summary{s.Median * factor, s.Low * factor, s.High * factor}
-}
 
 func median(samples []float64) float64 { return summarize(samples).Median }

@@ -33,9 +33,10 @@ var (
 )
 
 // BenchmarkStream is what a program gets of a network: one client, six mixes with loopback TLS between them that hold
-// nothing back on purpose, paths of three, an exit, and a TCP server behind it, all on the same cores. An op is one stream
-// that carries so many megabytes down, or up, whose SHA-256 is compared. Beside it stands the raw rate at which the same
-// network carries packets that the same client makes, to a service that only counts them, right before and right after.
+// nothing back on purpose, paths of three, an exit, and a TCP server behind it, all on the same cores. An op is one
+// stream that carries so many megabytes down, or up, whose SHA-256 is compared. Beside it stands the raw rate at which
+// the same network carries packets that the same client makes, to a service that only counts them, right before and
+// right after.
 //
 //	MB/s           through the stream
 //	raw-packets/s  that raw rate

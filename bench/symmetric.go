@@ -69,7 +69,8 @@ func xcryptoKeystream(message []byte, key *[32]byte) ([]byte, error) {
 	return out, nil
 }
 
-// keyAndSum are the sizes with which Sphinx hashes a message of so many bytes: for the key schedule, for γ, and in LIONESS.
+// keyAndSum are the sizes with which Sphinx hashes a message of so many bytes: for the key schedule, for γ, and in
+// LIONESS.
 func keyAndSum(length int) (key, sum int) {
 	switch length {
 	case scheduleInput:
@@ -126,7 +127,8 @@ func digestOther(length int) maker {
 	}}
 }
 
-// wideBlock is LIONESS as a hop uses it: a new key, and one block of so many bytes decrypted; or count of them in one call.
+// wideBlock is LIONESS as a hop uses it: a block of so many bytes decrypted with a key of its own; or count of them in
+// one call.
 func wideBlock(size, count int) maker {
 	s := Subject{Kind: "LIONESS", Size: size, Implementation: own, Items: count}
 	return maker{s, func() (*Operation, error) {
@@ -134,24 +136,15 @@ func wideBlock(size, count int) maker {
 		for i := range blocks {
 			keys[i], blocks[i] = (*[lioness.KeySize]byte)(noise(lioness.KeySize)), noise(size)
 		}
-		op := &Operation{Subject: s, bytes: len(blocks) * size}
-		cipher := lioness.New(keys[0])
-		if batch := lioness.NewBatch(); count > 0 {
-			op.call = func() error { return batch.Decrypt(keys, blocks) }
-		} else {
-			op.call = func() error {
-				cipher.SetKey(keys[0])
-				return cipher.Decrypt(blocks[0])
-			}
-		}
+		batch, op := lioness.NewBatch(), &Operation{Subject: s, bytes: len(blocks) * size}
+		op.call = func() error { return batch.Decrypt(keys, blocks) }
 		op.verify = func() error {
 			for i := range blocks {
 				before := bytes.Clone(blocks[i])
-				cipher.SetKey(keys[i])
 				if err := op.call(); err != nil || bytes.Equal(blocks[i], before) {
 					return fmt.Errorf("the cipher does nothing: %w", errors.Join(err, errWrong))
 				}
-				back, err := cipher.AppendEncrypt(nil, blocks[i])
+				back, err := lioness.New(keys[i]).AppendEncrypt(nil, blocks[i])
 				if err != nil || !bytes.Equal(back, before) {
 					return fmt.Errorf("encryption does not undo decryption: %w", errors.Join(err, errWrong))
 				}

@@ -47,10 +47,6 @@ func (u *yardstick) slice(count int) (float64, error) {
 	return float64(processorTime()-start) / float64(count), nil
 }
 
-// sliceLength is what a slice of an operation should take, and one of U, in tests and benchmarks: long beside what reading
-// a clock and stopping b's timer cost, and short beside the time for which a machine stays as it is.
-const sliceLength = time.Millisecond
-
 // comparison is what slices of an operation and of U, in turn, come to. Both are timed in processor time, so that a
 // scheduler that gives the processor to another process in the middle of a slice changes nothing.
 type comparison struct {
@@ -66,7 +62,8 @@ type comparison struct {
 }
 
 // compare returns a comparison of op that has no slice yet. It makes a few calls of op, which warm it up, to find how
-// many make a slice of the given length, and verifies what the last one did. The goroutine must be locked to its thread.
+// many make a slice of the given length, and verifies what the last one did. The goroutine must be locked to its
+// thread.
 func compare(unit *yardstick, op *Operation, length time.Duration) (*comparison, error) {
 	c := &comparison{op: op, unit: unit}
 	fastest := func(f func() error) (time.Duration, error) {
@@ -119,8 +116,8 @@ func (c *comparison) begin() {
 // end marks its end.
 func (c *comparison) end() { c.took = processorTime() - c.start }
 
-// measureUnit runs a slice of U. It compares the operation's slice that ended last, of the given number of calls, with the
-// mean of that slice of U and the one before, which the operation's stood between.
+// measureUnit runs a slice of U. It compares the operation's slice that ended last, of the given number of calls, with
+// the mean of that slice of U and the one before, which the operation's stood between.
 func (c *comparison) measureUnit(calls int) error {
 	after, err := c.unit.slice(c.count)
 	if err != nil {

@@ -2,11 +2,14 @@ package render
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"image/color"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -19,11 +22,8 @@ import (
 
 // Plots draws r into files of folder, which it makes where there is none: hop.svg, µs per hop by size of batch and
 // payload; cores.svg, packets per second; shares.svg, what a hop consists of; peers.svg, a hop beside the peers'. What r
-// has no figures for is not drawn. It returns the names of the files.
+// has no figures for is not drawn; where that is all, no folder is made. It returns the names of the files.
 func Plots(folder string, r *bench.Report) ([]string, error) {
-	if err := os.MkdirAll(folder, 0o777); err != nil {
-		return nil, err
-	}
 	var names []string
 	for name, drawn := range map[string]func(*bench.Report) (*plot.Plot, error){
 		"hop.svg": hopPlot, "cores.svg": coresPlot, "shares.svg": sharesPlot, "peers.svg": peersPlot,
@@ -31,7 +31,7 @@ func Plots(folder string, r *bench.Report) ([]string, error) {
 		p, err := drawn(r)
 		if err == nil && p != nil {
 			names = append(names, name)
-			err = p.Save(16*vg.Centimeter, 11*vg.Centimeter, filepath.Join(folder, name))
+			err = save(folder, name, p, r)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("plot %s: %w", name, err)
@@ -39,6 +39,38 @@ func Plots(folder string, r *bench.Report) ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// save writes p, with room around it for letters that another font makes wider, and below it where r was measured.
+func save(folder, name string, p *plot.Plot, r *bench.Report) error {
+	const margin = 3 * vg.Millimeter
+	svg, err := draw.NewFormattedCanvas(16*vg.Centimeter, 11.5*vg.Centimeter, "svg")
+	if err != nil {
+		return err
+	}
+	page := draw.New(svg)
+	page.SetColor(color.White)
+	page.Fill(page.Rectangle.Path())
+	style := p.X.Tick.Label // as small as these
+	style.Color, style.XAlign, style.YAlign = color.Gray{0x60}, draw.XLeft, draw.YBottom
+	page.FillText(style, vg.Point{X: page.Min.X + margin, Y: page.Min.Y + margin}, where(r))
+	p.Draw(draw.Crop(page, margin, -2*margin, 2*margin+style.Height("U"), -margin))
+
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	file, err := os.Create(filepath.Join(folder, name))
+	if err != nil {
+		return err
+	}
+	_, err = svg.WriteTo(file)
+	return errors.Join(err, file.Close())
+}
+
+// where says what figures in µs depend on.
+func where(r *bench.Report) string {
+	m := r.Machine
+	return fmt.Sprintf("%s, %s; %s; U = %s µs", m.Model, plural(m.Cores, "core"), m.X25519, micro(r.Unit.Median))
 }
 
 func newPlot(title string) *plot.Plot {
@@ -56,7 +88,8 @@ func add(p *plot.Plot, i int, name string, points plotter.XYs) error {
 		return err
 	}
 	line.Color, line.Width = colour(i), vg.Points(1.2)
-	glyphs.Color, glyphs.Shape, glyphs.Radius = colour(i), plotutil.DefaultGlyphShapes[i%len(plotutil.DefaultGlyphShapes)], vg.Points(3)
+	shapes := plotutil.DefaultGlyphShapes
+	glyphs.Color, glyphs.Shape, glyphs.Radius = colour(i), shapes[i%len(shapes)], vg.Points(3)
 	p.Add(line, glyphs)
 	p.Legend.Add(name, line, glyphs)
 	return nil
@@ -78,7 +111,7 @@ func ticks(values []int) plot.Ticker {
 func hopPlot(r *bench.Report) (*plot.Plot, error) {
 	lines := map[int]plotter.XYs{}
 	var payloads, sizes []int
-	high := 0.0
+	low, high := math.Inf(1), 0.0
 	for _, m := range r.Measurements {
 		if m.Kind != "UnwrapBatch" {
 			continue
@@ -90,7 +123,7 @@ func hopPlot(r *bench.Report) (*plot.Plot, error) {
 			sizes = append(sizes, m.Items)
 		}
 		lines[m.Payload] = append(lines[m.Payload], plotter.XY{X: float64(m.Items), Y: m.Nanoseconds.Median / 1000})
-		high = max(high, m.Nanoseconds.Median/1000)
+		low, high = min(low, m.Nanoseconds.Median/1000), max(high, m.Nanoseconds.Median/1000)
 	}
 	if len(sizes) == 0 {
 		return nil, nil
@@ -105,36 +138,43 @@ func hopPlot(r *bench.Report) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	p.Y.Max = max(p.Y.Max, 4*high) // the legend's room
+	p.Y.Min, p.Y.Max = roundTicks{}.below(low), 3*high // the legend's room
 	return p, nil
 }
 
 // roundTicks marks multiples of step, or of the least multiple of ten of it with which they are few; where it is 0, for
-// logarithmic scales, 1, 2 and 5 times the powers of ten.
+// logarithmic scales, such values as there are several of in each power of ten.
 type roundTicks struct{ step float64 }
 
 func (t roundTicks) Ticks(low, high float64) (all []plot.Tick) {
+	mark := func(value float64) { all = append(all, plot.Tick{Value: value, Label: fmt.Sprintf("%.4g", value)}) }
 	if step := t.step; step > 0 {
 		for high/step > 15 {
 			step *= 10
 		}
 		for value := 0.0; value <= high; value += step {
-			all = append(all, plot.Tick{Value: value, Label: fmt.Sprintf("%.4g", value)})
+			mark(value)
 		}
 		return all
 	}
-	for power := 0.01; power <= high; power *= 10 {
-		for _, digit := range []float64{1, 2, 5} {
-			if value := digit * power; value >= low && value <= high {
-				all = append(all, plot.Tick{Value: value, Label: fmt.Sprintf("%.4g", value)})
+	for power := 0.001; power <= high; power *= 10 {
+		for _, digit := range []float64{1, 1.5, 2, 3, 5, 7} {
+			if value := digit * power; value >= 0.999*low && value <= high {
+				mark(value)
 			}
 		}
 	}
 	return all
 }
 
-// coresPlot has packets per second by cores; the same for as much of their time as this program had, which is what comes
-// where nothing else runs; and what as many times one core would be.
+// below returns the greatest mark of a logarithmic scale that is less than value.
+func (t roundTicks) below(value float64) float64 {
+	marks := t.Ticks(value/10, value*0.98)
+	return marks[len(marks)-1].Value
+}
+
+// coresPlot has packets per second by cores, what as many times one core would be, and, where other programs ran, what
+// comes of all of the cores' time.
 func coresPlot(r *bench.Report) (*plot.Plot, error) {
 	if len(r.Cores) == 0 {
 		return nil, nil
@@ -142,8 +182,11 @@ func coresPlot(r *bench.Report) (*plot.Plot, error) {
 	var measured, alone plotter.XYs
 	var counts []int
 	for _, c := range r.Cores {
-		measured = append(measured, plotter.XY{X: float64(c.Cores), Y: c.Rate.Median / 1000})
-		alone = append(alone, plotter.XY{X: float64(c.Cores), Y: c.Each.Median * float64(c.Cores) / 1000})
+		x := float64(c.Cores)
+		measured = append(measured, plotter.XY{X: x, Y: c.Rate.Median / 1000})
+		if !c.Free && c.Got.Median > 0 {
+			alone = append(alone, plotter.XY{X: x, Y: c.Each.Median * x / 1000})
+		}
 		counts = append(counts, c.Cores)
 	}
 	most := float64(counts[len(counts)-1])
@@ -151,20 +194,30 @@ func coresPlot(r *bench.Report) (*plot.Plot, error) {
 	p.X.Label.Text, p.X.Min, p.X.Max, p.X.Tick.Marker = "cores", 0, most+0.5, ticks(counts)
 	p.Y.Label.Text, p.Y.Min = "thousand packets per second", 0
 	p.Legend.Left = true
-	ideal, err := plotter.NewLine(plotter.XYs{{}, {X: most, Y: most * alone[0].Y / float64(counts[0])}})
+	one := measured[0].Y
+	if len(alone) > 0 && alone[0].X == measured[0].X {
+		one = alone[0].Y
+	}
+	ideal, err := plotter.NewLine(plotter.XYs{{}, {X: most, Y: most * one / float64(counts[0])}})
 	if err != nil {
 		return nil, err
 	}
 	ideal.Dashes = []vg.Length{vg.Points(3), vg.Points(3)}
 	p.Add(ideal)
-	if err := add(p, 0, "measured", measured); err != nil {
+	name := "measured"
+	if len(alone) > 0 {
+		name = "measured, beside other programs"
+	}
+	if err := add(p, 0, name, measured); err != nil {
 		return nil, err
 	}
-	if err := add(p, 1, "per second of the cores' time", alone); err != nil {
-		return nil, err
+	if len(alone) > 0 {
+		if err := add(p, 1, "reckoned for cores without other programs", alone); err != nil {
+			return nil, err
+		}
 	}
 	p.Legend.Add("as many times one core", ideal)
-	p.Y.Max *= 1.3
+	p.Y.Max *= 1.4 // the legend's room
 	return p, nil
 }
 
@@ -178,43 +231,50 @@ func sharesPlot(r *bench.Report) (*plot.Plot, error) {
 	p.Legend.YOffs = vg.Millimeter
 	var names []string
 	for _, s := range r.Shares {
-		names = append(names, hopName(s))
+		names = append(names, strings.ReplaceAll(hopName(s), ", ", "\n"))
 	}
 	var below *plotter.BarChart
-	stack := func(i int, name string, part func(bench.Share) float64) error {
+	bands := 0
+	stack := func(name string, part func(bench.Share) float64) error {
 		values := make(plotter.Values, len(r.Shares))
-		for j, s := range r.Shares {
-			values[j] = 100 * part(s) / max(s.Whole, s.Primitives())
+		for i, s := range r.Shares {
+			values[i] = 100 * part(s)
+		}
+		if slices.Max(values) < 0.5 {
+			return nil // nobody would see it
 		}
 		bars, err := plotter.NewBarChart(values, 2*vg.Centimeter)
 		if err != nil {
 			return err
 		}
-		bars.Color, bars.LineStyle.Width = colour(i), 0
+		bars.Color, bars.LineStyle.Width = colour(bands), 0
 		if below != nil {
 			bars.StackOn(below)
 		}
 		below = bars
+		bands++
 		p.Add(bars)
 		p.Legend.Add(name, bars)
 		return nil
 	}
 	for i, primitive := range r.Shares[0].Parts {
-		if err := stack(i, primitive.Primitive, func(s bench.Share) float64 { return s.Parts[i].Units }); err != nil {
+		err := stack(primitive.Primitive, func(s bench.Share) float64 { parts, _ := s.Fractions(); return parts[i] })
+		if err != nil {
 			return nil, err
 		}
 	}
-	if err := stack(len(r.Shares[0].Parts), "all else", func(s bench.Share) float64 { return max(0, s.Whole-s.Primitives()) }); err != nil {
+	if err := stack("all else", func(s bench.Share) float64 { _, rest := s.Fractions(); return rest }); err != nil {
 		return nil, err
 	}
 	p.NominalX(names...)
+	p.X.Min, p.X.Max = -0.5, float64(len(names))-0.5
 	p.Y.Max = 135 // the legend's room
 	p.Y.Tick.Marker = ticks([]int{0, 20, 40, 60, 80, 100})
 	return p, nil
 }
 
-// peersPlot has a bar for each peer's hop, the slowest at the bottom, and two for this library's. They are in U, as not all
-// were measured at the same time.
+// peersPlot has a bar for each peer's hop, the slowest at the bottom, and two for this library's. They are in U, as not
+// all were measured at the same time.
 func peersPlot(r *bench.Report) (*plot.Plot, error) {
 	var names []string
 	var values plotter.Values
@@ -254,7 +314,8 @@ func peersPlot(r *bench.Report) (*plot.Plot, error) {
 	}
 	labels := plotter.XYLabels{}
 	for i, value := range values {
-		labels.XYs, labels.Labels = append(labels.XYs, plotter.XY{X: value, Y: float64(i)}), append(labels.Labels, " "+digits(value))
+		labels.XYs = append(labels.XYs, plotter.XY{X: value, Y: float64(i)})
+		labels.Labels = append(labels.Labels, digits(value))
 	}
 	written, err := plotter.NewLabels(labels)
 	if err != nil {
@@ -263,6 +324,7 @@ func peersPlot(r *bench.Report) (*plot.Plot, error) {
 	for i := range written.TextStyle {
 		written.TextStyle[i].YAlign = draw.YCenter
 	}
+	written.Offset.X = vg.Millimeter
 	p.Add(written)
 	p.NominalY(names...)
 	p.X.Tick.Marker = roundTicks{step: 1}

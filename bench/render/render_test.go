@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,16 +21,25 @@ import (
 // report is one as a run returns it, with figures that are easy to follow: U is 50 µs.
 func report() *bench.Report {
 	r := &bench.Report{
-		Rounds:  2,
-		Machine: bench.Machine{System: "linux", Processor: "amd64", Model: "Test CPU", Cores: 2, Go: "go1.26", X25519: "AVX-512 IFMA", Symmetric: "AVX-512"},
-		Unit:    bench.Summary{Median: 50_000, Low: 49_900, High: 50_100}, UnitOfAll: bench.Summary{Median: 50_000, Low: 49_800, High: 50_900}, Quiet: 0.97,
+		Rounds: 31, Took: time.Minute, Load: &bench.Load{Others: 0.012},
+		Machine: bench.Machine{
+			System: "linux", Processor: "amd64", Model: "Test CPU", Cores: 2, Go: "go1.26",
+			X25519: "AVX-512 IFMA", Symmetric: "AVX-512",
+		},
+		Unit:      bench.Summary{Median: 50_000, Low: 49_900, High: 50_100},
+		UnitOfAll: bench.Summary{Median: 50_000, Low: 49_800, High: 50_900}, QuietLimit: 55_000, Quiet: 0.97,
 	}
 	add := func(s bench.Subject, units float64) {
+		call := units * float64(max(1, s.Items))
 		r.Measurements = append(r.Measurements, bench.Measurement{
 			Name: s.Name(), Subject: s,
 			Nanoseconds: bench.Summary{Median: units * 50_000, Low: units * 49_000, High: units * 51_000},
 			Units:       bench.Summary{Median: units, Low: units * 0.98, High: units * 1.02},
-			Rounds:      []bench.Round{{Calls: 10, Nanoseconds: units * 50_000 * float64(max(1, s.Items)), Unit: 50_000, Counts: true}, {Calls: 10, Nanoseconds: units * 51_000 * float64(max(1, s.Items)), Unit: 51_000, Counts: true}, {Calls: 10, Nanoseconds: 1, Unit: 99_000}},
+			Rounds: []bench.Round{
+				{Calls: 10, Nanoseconds: call * 50_000, Unit: 50_000, Counts: true},
+				{Calls: 10, Nanoseconds: call * 51_000, Unit: 51_000, Counts: true},
+				{Calls: 10, Nanoseconds: 1, Unit: 99_000},
+			},
 		})
 	}
 	for _, payload := range []int{1024, 32768} {
@@ -42,14 +53,30 @@ func report() *bench.Report {
 	r.Shares = []bench.Share{{
 		Name: "Unwrap/r=5/P=1024", Payload: 1024, Whole: 1,
 		Parts: []bench.Part{{Primitive: "X25519", Units: 0.6}, {Primitive: "BLAKE2b", Units: 0.2}},
+	}, {
+		Name: "UnwrapBatch/r=5/P=1024/n=64", Payload: 1024, Items: 64, Whole: 0.25, // less than its parts by themselves
+		Parts: []bench.Part{{Primitive: "X25519", Units: 0.24}, {Primitive: "BLAKE2b", Units: 0.06}},
 	}}
+	each := func(n float64) bench.Summary { return bench.Summary{Median: n, Low: n - 1000, High: n + 1000} }
 	r.Cores = []bench.Cores{
-		{Cores: 1, Rate: bench.Summary{Median: 80_000, Low: 79_000, High: 81_000}, Gain: bench.Summary{Median: 1}, Got: bench.Summary{Median: 1}, Rounds: []float64{79_000, 81_000}},
-		{Cores: 2, Rate: bench.Summary{Median: 156_000, Low: 150_000, High: 158_000}, Gain: bench.Summary{Median: 1.95}, Got: bench.Summary{Median: 0.97}, Each: bench.Summary{Median: 80_412}, Rounds: []float64{150_000, 158_000}},
+		{
+			Cores: 1, Free: true, Rate: each(80_000), Got: bench.Summary{Median: 1}, Each: each(80_000),
+			Rounds: []bench.CoresRound{{Rate: 79_000, Got: 1, Counts: true}, {Rate: 81_000, Got: 1, Counts: true}},
+		},
+		{
+			Cores: 2, Free: true, Rate: each(156_000), Got: bench.Summary{Median: 0.97}, Each: each(80_412),
+			Rounds: []bench.CoresRound{{Rate: 150_000, Got: 0.5}, {Rate: 158_000, Got: 1, Counts: true}},
+		},
 	}
 	r.Peers = []bench.Peer{{
 		Peer: "other", Version: "v0.1", Operation: "unwrap", Hops: 5, Payload: 1024, Packet: 1300, Note: "the same job.",
-		Nanoseconds: bench.Summary{Median: 550_000, Low: 540_000, High: 560_000}, Units: bench.Summary{Median: 10, Low: 9.8, High: 10.2}, Rounds: []bench.PeerRound{{Nanoseconds: 540_000, Unit: 54_000, Counts: true}, {Nanoseconds: 560_000, Unit: 56_000, Counts: true}, {Nanoseconds: 1, Unit: 99_000}},
+		Nanoseconds: bench.Summary{Median: 550_000, Low: 540_000, High: 560_000},
+		Units:       bench.Summary{Median: 10, Low: 9.8, High: 10.2},
+		Rounds: []bench.PeerRound{
+			{Nanoseconds: 540_000, Unit: 54_000, Counts: true},
+			{Nanoseconds: 560_000, Unit: 56_000, Counts: true},
+			{Nanoseconds: 1, Unit: 99_000},
+		},
 	}}
 	secp := r.Peers[0]
 	secp.Operation = "secp256k1"
@@ -72,23 +99,37 @@ func TestTable(t *testing.T) {
 	text := out.String()
 	require.True(t, strings.HasPrefix(text, "Test CPU, 2 cores, linux/amd64, go1.26\n"), text)
 	require.Contains(t, text, "AVX-512 IFMA for X25519, AVX-512 for ChaCha20 and BLAKE2b")
-	require.Contains(t, text, "50.0 µs here (quartiles 49.9 to 50.1).\nThe machine was quiet: that is U in 97 % of all rounds.")
-	require.Equal(t, []string{"batch of 64", "12.5", "0.25", "0.24 – 0.26", "80000", "4.0×"}, fields(t, text, "batch of 64 .*80000"))
-	require.Equal(t, []string{"P, bytes", "one packet", "n = 8", "n = 64"}, fields(t, text, "P, bytes"))
-	require.Equal(t, []string{"32768", "50.0", "25.0", "12.5"}, fields(t, text, "^ *32768"))
-	require.Equal(t, []string{"make a packet", "1024", "200", "4.00", "3.92 – 4.08"}, fields(t, text, "make a packet .*1024"))
-	require.Equal(t, []string{"2", "156000", "150000 – 158000", "1.95×", "97 %", "80412"}, fields(t, text, "156000"))
-	require.Equal(t, []string{"P = 1024, one packet", "1.00", "60 %", "20 %", "0.80", "1.25"}, fields(t, text, "P = 1024, one packet"))
-	require.Equal(t, []string{"X25519, any point", "this library", "8", "5.00", "0.10", "0.098 – 0.10"}, fields(t, text, "X25519, any"))
-	require.Equal(t, []string{"ChaCha20, 992 B", "x/crypto", "2.00", "0.040", "0.039 – 0.041", "0.50"}, fields(t, text, "ChaCha20, 992"))
-	require.Equal(t, []string{"other", "v0.1", "1024", "5", "550", "10.0", "9.80 – 10.2", "10.0×", "40.0×"}, fields(t, text, "other  .*v0.1.*×"))
-	require.Equal(t, []string{"other (secp256k1)", "v0.1", "550", "10.0", "9.80 – 10.2"}, fields(t, text, "secp256k1"))
+	require.Contains(t, text, "50.0 µs here (quartiles 49.9 to 50.1).\nWhat counts")
+	for pattern, want := range map[string][]string{
+		"batch of 64 .*80000":     {"batch of 64", "12.5", "0.25", "0.24 – 0.26", "80000", "4.0×"},
+		"P, bytes":                {"P, bytes", "one packet", "n = 8", "n = 64"},
+		"^ *32768":                {"32768", "50.0", "25.0", "12.5"},
+		"make a packet .*1024":    {"make a packet", "1024", "200", "4.00", "3.92 – 4.08"},
+		"156000":                  {"2", "156000", "155000 – 157000", "1.95×", "97 %", "80412"},
+		"P = 1024, one packet":    {"P = 1024, one packet", "1.00", "60 %", "20 %", "20 %", "0.80", "1.25"},
+		"P = 1024, batch of 64":   {"P = 1024, batch of 64", "0.25", "80 %", "20 %", "0 %", "0.30", "0.83"},
+		"X25519, any":             {"X25519, any point", "this library", "8", "5.00", "0.10", "0.098 – 0.10"},
+		"ChaCha20, 992":           {"ChaCha20, 992 B", "x/crypto", "2.00", "0.040", "0.039 – 0.041", "0.50"},
+		"other  .*v0.1.*×":        {"other", "v0.1", "1024", "5", "550", "10.0", "9.80 – 10.2", "10.0×", "40.0×"},
+		`other \(secp256k1\)  .*`: {"other (secp256k1)", "v0.1", "550", "10.0", "9.80 – 10.2"},
+	} {
+		require.Equal(t, want, fields(t, text, pattern))
+	}
 	require.Contains(t, text, "  other: the same job.\n")
+	require.NotContains(t, text, "Other programs ran")
 	r := report()
 	r.Peers[0].Rounds[0].Unit = 70_000
+	r.Peers[0].Version = "v1.2.1-0.20240712235311-98bd56499dfb"
+	r.Cores[1].Free = false
 	out.Reset()
 	require.NoError(t, Table(&out, r))
-	require.Contains(t, out.String(), "  other: the same job. (Measured while the machine was busy: U was 63.0 µs.)\n")
+	require.Contains(t, out.String(), "  other v1.2.1-0.20240712235311-98bd56499dfb: the same job. "+
+		"(Measured while the machine was busy: U was 63.0 µs.)\n")
+	require.Contains(t, out.String(), " v1.2.1-…98bd564 ")
+	require.Contains(t, out.String(), "Other programs ran for most of the time while 2 cores were measured:")
+	for line := range strings.Lines(out.String()) {
+		require.LessOrEqual(t, utf8.RuneCountInString(line), 121, line)
+	}
 	require.Contains(t, text, "peers/rust: cargo is not installed here")
 	for line := range strings.Lines(text) {
 		require.Equal(t, strings.TrimRight(line, " \n")+"\n", line, "spaces at the end of a line")
@@ -136,14 +177,76 @@ func (w *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestNoise(t *testing.T) {
+// TestTableShowsNothingTwice: where only packets of the main size were measured, one table has them.
+func TestTableShowsNothingTwice(t *testing.T) {
 	r := report()
-	require.Contains(t, Noise(r), "was quiet")
-	r.Quiet = 0.5
-	require.Contains(t, Noise(r), "U was 49.8 to 50.9 µs (quartiles). What counts are the 50 % of rounds")
-	r.Quiet = 0.1
-	require.Contains(t, Noise(r), "worth little")
-	require.Contains(t, Noise(new(bench.Report)), "not known")
+	r.Measurements, r.Cores, r.Shares, r.Peers = r.Measurements[:1], nil, nil, nil
+	var out bytes.Buffer
+	require.NoError(t, Table(&out, r))
+	require.Contains(t, out.String(), "One hop that relays")
+	require.NotContains(t, out.String(), "The same for other payloads")
+}
+
+func TestShortVersion(t *testing.T) {
+	for version, want := range map[string]string{
+		"v1.2.1-0.20240712235311-98bd56499dfb":     "v1.2.1-…98bd564",
+		"v0.0.0-20240712235311-98bd56499dfb":       "v0.0.0-…98bd564",
+		"v1.2.3-rc1.0.20240712235311-98bd56499dfb": "v1.2.3-…98bd564",
+		"v1.2.3-rc1": "v1.2.3-rc1", "0.8.0": "0.8.0", "v0.0.12": "v0.0.12",
+	} {
+		short, shortened := shortVersion(version)
+		require.Equal(t, want, short)
+		require.Equal(t, want != version, shortened)
+	}
+}
+
+// TestNoise: a machine is called quiet only where that is known, and figures worth little where those are that count.
+func TestNoise(t *testing.T) {
+	of := func(change func(*bench.Report)) string {
+		r := report()
+		change(r)
+		said := noise(r)
+		for line := range strings.Lines(said) {
+			require.LessOrEqual(t, utf8.RuneCountInString(line), 120, line)
+		}
+		return said
+	}
+	const quiet, little = "was quiet", "worth little"
+	good := of(func(*bench.Report) {})
+	require.Contains(t, good, "U was at most 55.0 µs, near its best: 97 % of all, whose quartiles were 49.8 to 50.9.")
+	require.Contains(t, good, "The machine was quiet: other programs took 1 % of its cores' time, and U was steady.")
+	require.NotContains(t, good, little)
+
+	for name, change := range map[string]func(*bench.Report){
+		"few rounds":  func(r *bench.Report) { r.Rounds = 3 },
+		"short":       func(r *bench.Report) { r.Took, r.Load = time.Second, nil },
+		"unknown":     func(r *bench.Report) { r.Load = nil },
+		"all busy":    func(r *bench.Report) { r.Load.Others = 0.5 }, // though U is as steady as can be
+		"own waited":  func(r *bench.Report) { r.Load.Waited = 0.3 },
+		"unsteady":    func(r *bench.Report) { r.Quiet = 0.5 },
+		"cores alone": func(r *bench.Report) { r.Measurements = nil },
+		"empty":       func(r *bench.Report) { *r = bench.Report{} },
+	} {
+		require.NotContains(t, of(change), quiet, name)
+	}
+
+	// Busy for most of the time, and yet every figure is of quiet rounds.
+	right := of(func(r *bench.Report) { r.Quiet, r.Load.Others, r.UnitOfAll.High = 0.12, 0.5, 99_000 })
+	require.NotContains(t, right, little)
+	require.Contains(t, right, "12 % of all, whose quartiles were 49.8 to 99.0.")
+	require.Contains(t, right, "other programs took 50 %")
+
+	// Quiet for most, and yet some are not.
+	wrong := of(func(r *bench.Report) { r.Measurements[1].Rounds[2].Counts = true })
+	require.Contains(t, wrong, "Worth little, for want of 11 such rounds: UnwrapBatch/r=5/P=1024/n=8.")
+	wrong = of(func(r *bench.Report) {
+		for i := range 5 {
+			r.Measurements[i].Rounds[2].Counts = true
+		}
+	})
+	require.Contains(t, wrong, "5 of the 9 operations had fewer than 11 such rounds, and their figures are worth little.")
+	require.Contains(t, of(func(r *bench.Report) { r.QuietLimit = 1000 }), "The figures are worth little: for none")
+	require.Contains(t, of(func(r *bench.Report) { r.Rounds = 3 }), little)
 }
 
 // TestText is what benchstat reads: https://go.dev/design/14313-benchmark-format.
@@ -158,7 +261,7 @@ func TestText(t *testing.T) {
 			require.Regexp(t, result, line)
 		}
 	}
-	require.Equal(t, 4+2*(9+2+2), lines)
+	require.Equal(t, 4+2*(9+2)+1+2, lines)
 	require.Contains(t, out.String(), "BenchmarkUnwrapBatch/r=5/P=1024/n=64-2\t10\t800000.0 ns/op\t50000.0 ns/U\t12500.0 ns/packet\t0.25 U/packet\n")
 	require.Contains(t, out.String(), "BenchmarkX25519/point=any/impl=sphinx/n=8-2\t10\t40000.0 ns/op\t50000.0 ns/U\t5000.0 ns/message\t0.1 U/message\n")
 	require.Contains(t, out.String(), "BenchmarkUnwrap/r=5/P=1024-2\t10\t50000.0 ns/op\t50000.0 ns/U\t1 U/op\n")
@@ -172,9 +275,11 @@ func TestPlots(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"cores.svg", "hop.svg", "peers.svg", "shares.svg"}, names)
 	for name, words := range map[string][]string{
-		"hop.svg": {"payload 1024 B", "packets in a batch"}, "cores.svg": {"cores", "measured"},
+		"hop.svg":    {"payload 1024 B", "packets in a batch", ">10<", ">15<"},
+		"cores.svg":  {"cores", ">measured<", "as many times one core"},
 		"shares.svg": {"X25519", "BLAKE2b", "all else"}, "peers.svg": {"other", "this, batch of 64"},
 	} {
+		words = append(words, "Test CPU, 2 cores; AVX-512 IFMA; U = 50.0 µs")
 		content, err := os.ReadFile(filepath.Join(folder, name))
 		require.NoError(t, err)
 		for _, word := range words {
@@ -188,7 +293,27 @@ func TestPlots(t *testing.T) {
 			}
 		}
 	}
-	names, err = Plots(folder, new(bench.Report))
+	for _, none := range []string{"reckoned", "beside other programs"} {
+		content, err := os.ReadFile(filepath.Join(folder, "cores.svg"))
+		require.NoError(t, err)
+		require.NotContains(t, string(content), none, "what was measured on free cores is all there is to show")
+	}
+
+	r := report()
+	r.Shares, r.Cores[1].Free = r.Shares[1:], false
+	_, err = Plots(folder, r)
+	require.NoError(t, err)
+	content, err := os.ReadFile(filepath.Join(folder, "shares.svg"))
+	require.NoError(t, err)
+	require.NotContains(t, string(content), "all else", "a band of nothing")
+	content, err = os.ReadFile(filepath.Join(folder, "cores.svg"))
+	require.NoError(t, err)
+	require.Contains(t, string(content), "measured, beside other programs")
+	require.Contains(t, string(content), "reckoned for cores without other programs")
+
+	nothing := filepath.Join(t.TempDir(), "nothing")
+	names, err = Plots(nothing, new(bench.Report))
 	require.NoError(t, err)
 	require.Empty(t, names)
+	require.NoDirExists(t, nothing)
 }

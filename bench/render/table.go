@@ -1,4 +1,5 @@
-// Package render shows what package bench measured: as tables, as text for benchstat, and as plots. It measures nothing.
+// Package render shows what package bench measured: as tables, as text for benchstat, and as plots. It measures
+// nothing.
 package render
 
 import (
@@ -70,24 +71,8 @@ func (t *tables) header() {
 	}
 	t.printf("\nIn use here: %s for X25519, %s for ChaCha20 and BLAKE2b.\n", m.X25519, m.Symmetric)
 	t.printf("\nU, the unit, is one crypto/ecdh X25519 with ready keys: %s µs here (quartiles %s to %s).\n%s\n",
-		micro(r.Unit.Median), micro(r.Unit.Low), micro(r.Unit.High), Noise(r))
-	t.printf("Figures are medians over rounds on one core, each divided by U right before and after; quartiles are beside them.\n")
-}
-
-// Noise says how quiet the machine was, and what follows.
-func Noise(r *bench.Report) string {
-	quiet, spread := 100*r.Quiet, 100*r.Unit.Spread()
-	switch {
-	case !(spread >= 0): // nor where it is not a number
-		return "How quiet the machine was is not known."
-	case quiet >= 90 && spread < 6:
-		return fmt.Sprintf("The machine was quiet: that is U in %.0f %% of all rounds.", quiet)
-	case quiet >= 15 && spread < 12:
-		return fmt.Sprintf("The machine was busy with other work: U was %s to %s µs (quartiles). What counts are the %.0f %% of rounds in which it was quiet.",
-			micro(r.UnitOfAll.Low), micro(r.UnitOfAll.High), quiet)
-	}
-	return fmt.Sprintf("The machine was busy with other work: U was %s to %s µs (quartiles), and only %.0f %% of the rounds were quiet. The figures are worth little.",
-		micro(r.UnitOfAll.Low), micro(r.UnitOfAll.High), quiet)
+		micro(r.Unit.Median), micro(r.Unit.Low), micro(r.Unit.High), noise(r))
+	t.printf("Figures are medians over rounds on one core, in U by U right before and after; beside them are quartiles.\n")
 }
 
 // figures are the columns for one measurement.
@@ -112,9 +97,11 @@ func (t *tables) hops() {
 		if reference > 0 && m.Items > 0 {
 			gain = fmt.Sprintf("%.1f×", reference/m.Units.Median)
 		}
-		rows = append(rows, append(append([]string{name}, figures(&m)...), fmt.Sprintf("%.0f", 1e9/m.Nanoseconds.Median), gain))
+		rate := fmt.Sprintf("%.0f", 1e9/m.Nanoseconds.Median)
+		rows = append(rows, append(append([]string{name}, figures(&m)...), rate, gain))
 	}
-	t.write("One hop that relays, per packet: r = 5, P = 1024", []string{"", "µs", "U", "quartiles", "packets/s on a core", ""}, rows)
+	columns := []string{"", "µs", "U", "quartiles", "packets/s on a core", ""}
+	t.write("One hop that relays, per packet: r = 5, P = 1024", columns, rows)
 }
 
 // payloads shows batches across, payloads down.
@@ -141,6 +128,9 @@ func (t *tables) payloads() {
 			return
 		}
 	}
+	if len(rows) == 1 && rows[0][0] == "1024" {
+		return // which the table above shows
+	}
 	t.write("The same for other payloads and batches, µs per packet: r = 5", columns, rows)
 }
 
@@ -163,27 +153,41 @@ func (t *tables) senders() {
 		}
 		rows = append(rows, append([]string{name, payload}, figures(&m)...))
 	}
-	t.write("Senders and receivers of replies, per packet or SURB, paths of 5", []string{"", "P", "µs", "U", "quartiles"}, rows)
+	columns := []string{"", "P", "µs", "U", "quartiles"}
+	t.write("Senders and receivers of replies, per packet or SURB, paths of 5", columns, rows)
 }
 
 func (t *tables) cores() {
 	var rows [][]string
+	var busy []string
 	for _, c := range t.r.Cores {
+		left, each := "", ""
+		if c.Got.Median > 0 {
+			left, each = fmt.Sprintf("%.0f %%", 100*c.Got.Median), fmt.Sprintf("%.0f", c.Each.Median)
+			if !c.Free {
+				busy = append(busy, fmt.Sprint(c.Cores))
+			}
+		}
 		rows = append(rows, []string{
 			fmt.Sprint(c.Cores), fmt.Sprintf("%.0f", c.Rate.Median), fmt.Sprintf("%.0f – %.0f", c.Rate.Low, c.Rate.High),
-			fmt.Sprintf("%.2f×", c.Gain.Median), fmt.Sprintf("%.0f %%", 100*c.Got.Median), fmt.Sprintf("%.0f", c.Each.Median),
+			fmt.Sprintf("%.2f×", c.Rate.Median/t.r.Cores[0].Rate.Median), left, each,
 		})
 	}
-	t.write("Many cores: batches of 64, r = 5, P = 1024; what other programs left of so many cores' time, and packets for each second of it",
+	t.write("Many cores: batches of 64, r = 5, P = 1024; left: of so many cores' time, what other programs did not take",
 		[]string{"cores", "packets/s", "quartiles", "gain", "left", "packets per processor second"}, rows)
+	if len(busy) > 0 {
+		t.printf("\nOther programs ran for most of the time while %s cores were measured: there packets/s and gain say little.\n",
+			strings.Join(busy, ", "))
+	}
 }
 
 func (t *tables) shares() {
 	var rows [][]string
 	for _, s := range t.r.Shares {
 		row := []string{hopName(s), unit(s.Whole)}
-		for _, p := range s.Parts {
-			row = append(row, fmt.Sprintf("%.0f %%", 100*p.Units/s.Whole))
+		parts, rest := s.Fractions()
+		for _, part := range append(parts, rest) {
+			row = append(row, fmt.Sprintf("%.0f %%", 100*part))
 		}
 		rows = append(rows, append(row, unit(s.Primitives()), fmt.Sprintf("%.2f", s.Whole/s.Primitives())))
 	}
@@ -194,7 +198,9 @@ func (t *tables) shares() {
 	for _, p := range t.r.Shares[0].Parts {
 		columns = append(columns, p.Primitive)
 	}
-	t.write("What a hop consists of: its primitives, each measured by itself, as parts of the hop", append(columns, "sum, U", "hop / sum"), rows)
+	columns = append(columns, "all else", "sum, U", "hop / sum")
+	t.write("What a hop consists of: its primitives, each measured by itself, as parts of the hop, or of their sum if larger",
+		columns, rows)
 }
 
 func hopName(s bench.Share) string {

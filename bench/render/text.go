@@ -8,8 +8,8 @@ import (
 	"sphinxmix.example/bench"
 )
 
-// Text writes r in the format of `go test -bench`, a line for each round that counts, so that benchstat tells what differs
-// between two runs, and how sure that is.
+// Text writes r in the format of `go test -bench`, a line for each round that counts, so that benchstat tells what
+// differs between two runs, and how sure that is.
 func Text(w io.Writer, r *bench.Report) error {
 	out := bufio.NewWriter(w)
 	m := r.Machine
@@ -23,7 +23,8 @@ func Text(w io.Writer, r *bench.Report) error {
 			if !round.Counts {
 				continue
 			}
-			fmt.Fprintf(out, "Benchmark%s%s\t%d\t%.1f ns/op\t%.1f ns/U", b.Name, suffix, round.Calls, round.Nanoseconds, round.Unit)
+			fmt.Fprintf(out, "Benchmark%s%s\t%d\t%.1f ns/op\t%.1f ns/U",
+				b.Name, suffix, round.Calls, round.Nanoseconds, round.Unit)
 			if b.Items == 0 {
 				fmt.Fprintf(out, "\t%.5g U/op\n", round.Nanoseconds/round.Unit)
 			} else {
@@ -33,8 +34,11 @@ func Text(w io.Writer, r *bench.Report) error {
 		}
 	}
 	for _, c := range r.Cores {
-		for _, rate := range c.Rounds {
-			fmt.Fprintf(out, "BenchmarkCores/r=5/P=1024/n=64/cores=%d%s\t1\t%.1f ns/op\t%.1f packets/s\n", c.Cores, suffix, 64e9/rate, rate)
+		for _, round := range c.Rounds {
+			if round.Counts {
+				fmt.Fprintf(out, "BenchmarkCores/r=5/P=1024/n=64/cores=%d%s\t1\t%.1f ns/op\t%.1f packets/s\n",
+					c.Cores, suffix, 64e9/round.Rate, round.Rate)
+			}
 		}
 	}
 	for _, p := range r.Peers {

@@ -20,14 +20,16 @@ func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure what packets cost on this machine, and what they cost others",
-		Long: `Measure this library: a hop, for single packets and batches; senders; many cores; and every primitive beside other
-implementations of it. All of it is shown in microseconds and in U, which is one X25519 of Go's standard library, measured in
-turn with everything else: microseconds belong to a machine, and multiples of U can be compared.
+		Long: `Measure this library: a hop, for single packets and batches; senders; many cores; and every primitive beside
+other implementations of it. All of it is shown in microseconds and in U, which is one X25519 of Go's standard library,
+measured in turn with everything else: microseconds belong to a machine, and multiples of U can be compared.
 
-With --peers other Sphinx implementations are measured in the same run, by the programs of bench/peers in the source tree,
-which the tools of their languages (go, cargo, python3) fetch and build: that takes minutes the first time.
+With --peers other Sphinx implementations are measured in the same run, by the programs of bench/peers in the source
+tree, which the tools of their languages (go, cargo, python3) fetch and build: that takes minutes the first time.
 
-Nothing else should run on the machine meanwhile. The table says how quiet it was.`,
+Nothing else should run on the machine meanwhile. The table says how steady it was, and how busy with what else.
+
+The table goes to standard output, or to standard error where --json - or --text - have taken that.`,
 		Example: `  mixnet bench                                 the table
   mixnet bench --text new.txt                  then 'benchstat old.txt new.txt'
   mixnet bench --only 'UnwrapBatch/.*P=1024'   a part of it
@@ -40,20 +42,22 @@ Nothing else should run on the machine meanwhile. The table says how quiet it wa
 	flags.IntVar(&o.rounds, "rounds", bench.Long.Rounds, "how often each operation is measured")
 	flags.StringVar(&o.only, "only", "", "measure what has a name, as in --text, that matches this regular `expression`")
 	flags.BoolVar(&o.peers, "peers", false, "measure other implementations, too")
-	flags.StringVar(&o.folder, "peers-dir", "", "the `folder` bench/peers of the source tree, where this does not run inside of it")
+	flags.StringVar(&o.folder, "peers-dir", "", "--peers, by the `folder` bench/peers of a source tree elsewhere")
 	flags.StringVar(&o.from, "from", "", "measure nothing, and show what this `file` of --json has")
-	flags.StringVar(&o.json, "json", "", "write everything to this `file`, every round included")
-	flags.StringVar(&o.text, "text", "", "write a line for each round to this `file`, as benchstat reads it")
+	flags.StringVar(&o.json, "json", "", "write everything to this `file`, every round included; - is standard output")
+	flags.StringVar(&o.text, "text", "", "write each round that counts to this `file`, as benchstat reads it; - as above")
 	flags.StringVar(&o.plots, "plots", "", "draw SVG files into this `folder`")
-	for _, flag := range []string{"quick", "rounds", "only", "peers", "peers-dir"} {
-		cmd.MarkFlagsMutuallyExclusive("from", flag)
-	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		for _, flag := range []string{"quick", "rounds", "only", "peers", "peers-dir"} {
+			if flags.Changed("from") && flags.Changed(flag) {
+				return fmt.Errorf("--from shows what was measured before, and --%s says what to measure: choose one", flag)
+			}
+		}
 		cfg, err := o.config(flags.Changed("rounds"))
 		if err != nil {
 			return err
 		}
-		return o.run(cmd.Context(), cfg, cmd.OutOrStdout())
+		return o.run(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }
@@ -78,9 +82,7 @@ func (o *benchOptions) config(roundsGiven bool) (bench.Config, error) {
 	if cfg.Rounds < 1 {
 		return cfg, fmt.Errorf("--rounds %d: must be at least 1", cfg.Rounds)
 	}
-	if o.folder != "" {
-		o.peers = true
-	}
+	o.peers = o.peers || o.folder != ""
 	if o.only != "" {
 		expression, err := regexp.Compile(o.only)
 		if err != nil {
@@ -92,67 +94,132 @@ func (o *benchOptions) config(roundsGiven bool) (bench.Config, error) {
 }
 
 // run measures, shows, and writes what was asked for. What could stop it after minutes of work is tried first.
-func (o *benchOptions) run(ctx context.Context, cfg bench.Config, out io.Writer) error {
-	if o.peers && o.folder == "" {
-		var err error
-		if o.folder, err = bench.PeersFolder(ctx); err != nil {
-			return fmt.Errorf("--peers: %w (--peers-dir)", err)
+func (o *benchOptions) run(ctx context.Context, cfg bench.Config, out, errs io.Writer) (err error) {
+	if o.peers {
+		if o.folder, err = bench.PeersFolder(ctx, o.folder); err != nil {
+			return fmt.Errorf("--peers-dir: %w", err)
 		}
 	}
-	if info, err := os.Stat(o.folder); o.peers && (err != nil || !info.IsDir()) {
-		return fmt.Errorf("--peers-dir: there is no folder %s", o.folder)
+	files, err := o.files(out)
+	for _, f := range files {
+		defer f.discard()
 	}
-	writers := []struct {
-		flag, name string
-		write      func(io.Writer, *bench.Report) error
-		file       *newFile
-	}{
-		{flag: "--json", name: o.json, write: func(w io.Writer, r *bench.Report) error { return r.WriteJSON(w) }},
-		{flag: "--text", name: o.text, write: render.Text},
-	}
-	for i := range writers {
-		if w := &writers[i]; w.name != "" {
-			var err error
-			if w.file, err = createFile(w.name); err != nil {
-				return fmt.Errorf("%s: %w", w.flag, err)
-			}
-			defer w.file.discard()
-		}
+	if err != nil {
+		return err
 	}
 	if o.plots != "" {
-		if err := os.MkdirAll(o.plots, 0o777); err != nil {
+		folder, err := createFolder(o.plots)
+		if err != nil {
 			return fmt.Errorf("--plots: %w", err)
 		}
+		defer folder.discard()
 	}
 
 	r, err := o.report(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	if err := render.Table(out, r); err != nil {
+	table := out
+	for _, f := range files {
+		if f.file == nil {
+			table = errs
+		}
+		if err := f.keep(r); err != nil {
+			return fmt.Errorf("%s: %w", f.flag, err)
+		}
+	}
+	if err := render.Table(table, r); err != nil {
 		return err
 	}
-	for _, w := range writers {
-		if w.file == nil {
-			continue
-		}
-		var text bytes.Buffer
-		err := w.write(&text, r)
-		if err == nil {
-			err = w.file.keep(text.Bytes())
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", w.flag, err)
-		}
+	if o.plots == "" {
+		return nil
 	}
-	if o.plots != "" {
-		names, err := render.Plots(o.plots, r)
-		if err != nil {
-			return fmt.Errorf("--plots: %w", err)
-		}
-		fmt.Fprintf(out, "\nDrawn in %s: %s\n", o.plots, strings.Join(names, ", "))
+	names, err := render.Plots(o.plots, r)
+	if err != nil {
+		return fmt.Errorf("--plots: %w", err)
+	}
+	if len(names) == 0 {
+		fmt.Fprintln(errs, "Nothing is drawn: neither hops in batches were measured, nor cores, all parts of a hop, or peers.")
+	} else {
+		fmt.Fprintf(errs, "Drawn in %s: %s\n", o.plots, strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// benchFile is one that a run writes at its end.
+type benchFile struct {
+	flag  string
+	write func(io.Writer, *bench.Report) error
+	out   io.Writer // standard output
+	file  *newFile  // nil: out
+}
+
+// files starts those that were asked for. Beside an error it returns those that it started.
+func (o *benchOptions) files(out io.Writer) (files []*benchFile, err error) {
+	for _, f := range []struct {
+		flag, name string
+		write      func(io.Writer, *bench.Report) error
+	}{
+		{"--json", o.json, func(w io.Writer, r *bench.Report) error { return r.WriteJSON(w) }},
+		{"--text", o.text, render.Text},
+	} {
+		if f.name == "" {
+			continue
+		}
+		started := &benchFile{flag: f.flag, write: f.write, out: out}
+		if !isStandardOutput(f.name) {
+			if started.file, err = createFile(f.name); err != nil {
+				return files, fmt.Errorf("%s: %w", f.flag, err)
+			}
+		}
+		if files = append(files, started); len(files) == 2 && files[0].same(files[1]) {
+			return files, fmt.Errorf("--json and --text both name %s: one of them would be lost", f.name)
+		}
+	}
+	return files, nil
+}
+
+// isStandardOutput says whether name is "-", or that of what standard output is, like /dev/stdout.
+func isStandardOutput(name string) bool {
+	if name == "-" || name == os.DevNull {
+		return name == "-"
+	}
+	named, err := os.Stat(name)
+	if err != nil {
+		return false
+	}
+	standard, err := os.Stdout.Stat()
+	return err == nil && os.SameFile(named, standard)
+}
+
+// same reports whether two files are one. Devices take what both write.
+func (f *benchFile) same(other *benchFile) bool {
+	if f.file == nil || other.file == nil {
+		return f.file == other.file
+	}
+	return f.file.name != "" && f.file.name == other.file.name
+}
+
+// keep writes what r has for the file.
+func (f *benchFile) keep(r *bench.Report) error {
+	var text bytes.Buffer
+	if err := f.write(&text, r); err != nil {
+		return err
+	}
+	if f.file == nil {
+		_, err := f.out.Write(text.Bytes())
+		return err
+	}
+	if err := f.file.shared(); err != nil {
+		return err
+	}
+	return f.file.keep(text.Bytes())
+}
+
+func (f *benchFile) discard() {
+	if f.file != nil {
+		f.file.discard()
+	}
 }
 
 // report measures, or reads what was measured before.

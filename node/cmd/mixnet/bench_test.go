@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -37,14 +38,66 @@ func TestBench(t *testing.T) {
 
 	shown, err := run(t, "", "bench", "--from", at("all.json"))
 	require.NoError(t, err)
-	require.Equal(t, out[:strings.Index(out, "\nDrawn in")], shown)
+	require.Equal(t, out[:strings.Index(out, "Drawn in")], shown)
+
+	for _, name := range []string{"all.json", "all.txt"} {
+		info, err := os.Stat(at(name))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o644), info.Mode(), name)
+	}
+	// What was written is on standard output as it is in a file, with nothing else.
+	for flag, name := range map[string]string{"--json": "all.json", "--text": "all.txt"} {
+		var out, errs bytes.Buffer
+		root := command()
+		root.SetArgs([]string{"bench", "--from", at("all.json"), flag, "-"})
+		root.SetOut(&out)
+		root.SetErr(&errs)
+		require.NoError(t, root.ExecuteContext(t.Context()))
+		requireContent(t, at(name), out.String())
+		require.Equal(t, shown, errs.String())
+	}
+
+	out, err = run(t, "", "bench", "--quick", "--only", "^ChaCha20/size=208/", "--plots", at("none/below"))
+	require.NoError(t, err)
+	require.Contains(t, out, "Nothing is drawn")
+	require.NoDirExists(t, at("none"))
+}
+
+// TestBenchRefuses before it measures.
+func TestBenchRefuses(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, os.WriteFile(at("empty.json"), []byte("{}"), 0o600))
+	require.NoError(t, os.Symlink("same", at("link")))
+	for _, c := range []struct {
+		flags []string
+		want  string
+	}{
+		{[]string{"--from", at("empty.json")}, at("empty.json") + " is not what --json writes"},
+		{[]string{"--from", at("empty.json"), "--quick"}, "--from shows what was measured before, and --quick"},
+		{[]string{"--from", at("empty.json"), "--peers-dir", "x"}, "and --peers-dir says what to measure"},
+		{[]string{"--json", at("same"), "--text", at("same")}, "--json and --text both name"},
+		{[]string{"--json", at("same"), "--text", at("link")}, "--json and --text both name"},
+		{[]string{"--json", "-", "--text", "-"}, "--json and --text both name -"},
+		{[]string{"--json", at("none/x")}, "--json: there is no folder " + at("none")},
+		{[]string{"--text", dir}, "--text: " + dir + " is a folder"},
+		{[]string{"--plots", at("empty.json")}, "--plots: "},
+		{[]string{"--peers-dir", dir}, "--peers-dir: " + dir + " is not the folder bench/peers"},
+	} {
+		_, err := run(t, "", append([]string{"bench"}, c.flags...)...)
+		require.ErrorContains(t, err, c.want)
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 2)
 }
 
 // TestBenchLeavesNothingHalf: where measuring fails, a file that was there is as it was.
 func TestBenchLeavesNothingHalf(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "old.json")
 	require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
-	_, err := run(t, "", "bench", "--only", "nothing has this name", "--json", file)
+	plots := filepath.Join(filepath.Dir(file), "plots")
+	_, err := run(t, "", "bench", "--only", "nothing has this name", "--json", file, "--plots", plots)
 	require.ErrorContains(t, err, "nothing has this name")
 	content, err := os.ReadFile(file)
 	require.NoError(t, err)
