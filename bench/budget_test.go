@@ -39,9 +39,9 @@ var budgets = []struct {
 // it: noise comes and goes, a slow operation stays.
 //
 // So it sees a loss of more than the room that a limit leaves, some percent, where the core is free for a part of the
-// time. Where others use the core all the time, U loses more than the operations do, by up to a fifth, and a loss below
-// that is not seen; that U is then larger than on a free core, which is logged, is all that tells. What one processor
-// does better or worse than others beside U, it takes for the operation's.
+// time. Where others use the core all the time, U loses more than the operations do, by a fifth to a third, and a loss
+// below that is not seen; that U is then larger than on a free core, which is logged, is all that tells. What one
+// processor does better or worse than others beside U, it takes for the operation's.
 //
 // The portable limits hold for amd64 with BMI2 and ADX, for which the standard library and circl are written, and there
 // with -tags purego, too. Elsewhere, and where the build slows the operations and the yardstick by different factors,
