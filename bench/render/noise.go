@@ -17,7 +17,8 @@ const (
 )
 
 // noise says what U tells of the machine, what else ran on it, and what follows for the figures. It calls a machine quiet
-// only where both are known: U alone knows no better time than the run's own best.
+// only where both are known: U alone knows no better time than the run's own best, and the system knows nothing of other
+// virtual machines that run on the same cores.
 func noise(r *bench.Report) string {
 	switch {
 	case len(r.Measurements) == 0:
@@ -40,9 +41,12 @@ func noise(r *bench.Report) string {
 			100*r.Load.Others, 100*r.Load.Waited)
 		say("If that was so in all rounds, ratios are smaller by up to a third: compare with runs whose U is alike.")
 	case r.Quiet >= steady:
-		say("The machine was quiet: other programs took %.0f %% of its cores' time, and U was steady.", 100*r.Load.Others)
+		say("The machine was quiet, as far as it knows: other programs took %.0f %% of its cores' time, and U was steady.",
+			100*r.Load.Others)
 	default:
-		say("Other programs took only %.0f %% of its cores' time, but U was not steady.", 100*r.Load.Others)
+		say("Other programs took only %.0f %% of its cores' time, but U was not steady: if this machine is a virtual one,",
+			100*r.Load.Others)
+		say("others may use the same cores unseen. If that was so in all rounds, ratios are smaller by up to a third.")
 	}
 	switch busy := r.Busy(); {
 	case len(busy) == 0:

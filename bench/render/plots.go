@@ -181,10 +181,11 @@ func coresPlot(r *bench.Report) (*plot.Plot, error) {
 	}
 	var measured, alone plotter.XYs
 	var counts []int
+	busy := slices.ContainsFunc(r.Cores, func(c bench.Cores) bool { return !c.Free })
 	for _, c := range r.Cores {
 		x := float64(c.Cores)
 		measured = append(measured, plotter.XY{X: x, Y: c.Rate.Median / 1000})
-		if !c.Free && c.Got.Median > 0 {
+		if busy && c.Got.Median > 0 {
 			alone = append(alone, plotter.XY{X: x, Y: c.Each.Median * x / 1000})
 		}
 		counts = append(counts, c.Cores)
@@ -195,7 +196,7 @@ func coresPlot(r *bench.Report) (*plot.Plot, error) {
 	p.Y.Label.Text, p.Y.Min = "thousand packets per second", 0
 	p.Legend.Left = true
 	one := measured[0].Y
-	if len(alone) > 0 && alone[0].X == measured[0].X {
+	if len(alone) > 0 {
 		one = alone[0].Y
 	}
 	ideal, err := plotter.NewLine(plotter.XYs{{}, {X: most, Y: most * one / float64(counts[0])}})

@@ -176,7 +176,7 @@ func (t *tables) cores() {
 	t.write("Many cores: batches of 64, r = 5, P = 1024; left: of so many cores' time, what other programs did not take",
 		[]string{"cores", "packets/s", "quartiles", "gain", "left", "packets per processor second"}, rows)
 	if len(busy) > 0 {
-		t.printf("\nOther programs ran for most of the time while %s cores were measured: there packets/s and gain say little.\n",
+		t.printf("\nOther programs ran in most rounds, and packets/s and gain say little, of so many cores: %s.\n",
 			strings.Join(busy, ", "))
 	}
 }
