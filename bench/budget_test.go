@@ -15,6 +15,10 @@ const (
 	budgetRounds   = quietEnough // slices of the operation in an attempt, or up to so many times as many
 	budgetPatience = 5
 	budgetAttempts = 12
+
+	// allowance is for processors beside which U and the kernels compare a little differently than on the one that the
+	// budgets of vector kernels were found on.
+	allowance = 1.1
 )
 
 // budgets are what the main operations, for r = 5 and P = 1024, may take, in U per packet: where the vector kernels are
@@ -52,7 +56,7 @@ func TestBudget(t *testing.T) {
 	for _, b := range budgets {
 		limit := b.portable
 		if vector {
-			limit = b.vector
+			limit = allowance * b.vector
 		}
 		if limit == 0 {
 			continue
