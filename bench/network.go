@@ -106,8 +106,8 @@ func (n *network) reply(surb *sphinx.SURB, message []byte) ([]byte, error) {
 }
 
 // opens returns an error unless key takes message out of payload.
-func opens(w *sphinx.Wrapper, key *sphinx.ReplyKey, payload, message []byte) error {
-	got, err := w.Open(key, payload)
+func opens(key *sphinx.ReplyKey, payload, message []byte) error {
+	got, err := key.Open(payload)
 	if err != nil {
 		return err
 	}

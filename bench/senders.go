@@ -12,7 +12,7 @@ import (
 func wrap(r, payload int) maker {
 	s := Subject{Kind: "Wrap", Hops: r, Payload: payload}
 	return maker{s, func() (*Operation, error) {
-		n, w, err := newSender(r, payload)
+		n, err := newNetwork(r, payload)
 		if err != nil {
 			return nil, err
 		}
@@ -21,7 +21,7 @@ func wrap(r, payload int) maker {
 			Subject: s,
 			bytes:   n.PacketSize(),
 			call: func() (err error) {
-				packet, err = w.Wrap(packet[:0], nil, n.path, destination, n.message)
+				packet, err = n.Wrap(packet[:0], nil, n.path, destination, n.message)
 				return err
 			},
 			verify: func() error { return n.arrives(0, bytes.Clone(packet)) },
@@ -33,7 +33,7 @@ func wrap(r, payload int) maker {
 func wrapBatch(r, payload, size int) maker {
 	s := Subject{Kind: "WrapBatch", Hops: r, Payload: payload, Items: size}
 	return maker{s, func() (*Operation, error) {
-		n, w, err := newSender(r, payload)
+		n, err := newNetwork(r, payload)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +46,7 @@ func wrapBatch(r, payload, size int) maker {
 			Subject: s,
 			bytes:   size * n.PacketSize(),
 			call: func() (err error) {
-				packets, err = w.WrapBatch(packets[:0], nil, letters)
+				packets, err = n.WrapBatch(packets[:0], nil, letters)
 				return err
 			},
 			verify: func() error {
@@ -66,7 +66,7 @@ func wrapBatch(r, payload, size int) maker {
 func makeSURB(r, count int) maker {
 	s := Subject{Kind: "SURB", Hops: r, Items: count}
 	return maker{s, func() (*Operation, error) {
-		n, w, err := newSender(r, mainPayload)
+		n, err := newNetwork(r, mainPayload)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ func makeSURB(r, count int) maker {
 			Subject: s,
 			bytes:   s.items() * n.SURBSize(),
 			call: func() (err error) {
-				surbs, keys, err = w.NewSURBs(nil, addresses)
+				surbs, keys, err = n.NewSURBs(nil, addresses)
 				return err
 			},
 			verify: func() error {
@@ -88,7 +88,7 @@ func makeSURB(r, count int) maker {
 				for i, surb := range surbs {
 					payload, err := n.reply(surb, message)
 					if err == nil {
-						err = opens(w, keys[i], payload, message)
+						err = opens(keys[i], payload, message)
 					}
 					if err != nil {
 						return fmt.Errorf("SURB %d: %w", i, err)
@@ -100,22 +100,13 @@ func makeSURB(r, count int) maker {
 	}}
 }
 
-func newSender(r, payload int) (*network, *sphinx.Wrapper, error) {
-	n, err := newNetwork(r, payload)
-	if err != nil {
-		return nil, nil, err
-	}
-	w, err := sphinx.NewWrapper(n.Params)
-	return n, w, err
-}
-
 // openReply is a client that opens the reply that came along a path of r hops. A success spends its key, and a new one
 // takes far longer than what is to be measured. So these replies are spoilt ones: they cost the same work up to the
 // last comparison, and leave the key as it was. One is opened in earnest, outside of the time.
 func openReply(r, payload int) maker {
 	s := Subject{Kind: "ReplyOpen", Hops: r, Payload: payload}
 	return maker{s, func() (*Operation, error) {
-		n, w, err := newSender(r, payload)
+		n, err := newNetwork(r, payload)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +127,7 @@ func openReply(r, payload int) maker {
 			Subject: s,
 			bytes:   payload,
 			call: func() error { // again and again over what it left: noise for noise
-				if _, err := w.Open(key, spoilt); !errors.Is(err, sphinx.ErrPayload) {
+				if _, err := key.Open(spoilt); !errors.Is(err, sphinx.ErrPayload) {
 					return fmt.Errorf("a spoilt reply is not refused as such: %v", err)
 				}
 				return nil
@@ -146,7 +137,7 @@ func openReply(r, payload int) maker {
 				if err != nil {
 					return err
 				}
-				return opens(w, key, earnest, message)
+				return opens(key, earnest, message)
 			},
 		}, nil
 	}}

@@ -13,7 +13,6 @@ import (
 // book is the SURB book: what each reply is expected for, and the key that opens it.
 type book struct {
 	mu       sync.Mutex
-	wrapper  *sphinx.Wrapper                   // opens replies; guarded by mu
 	expected map[sphinx.MessageID]*expectation // guarded by mu
 }
 
@@ -125,7 +124,7 @@ func (b *book) open(id sphinx.MessageID, payload []byte) (*expectation, []byte) 
 	if e == nil {
 		return nil, nil
 	}
-	message, err := b.wrapper.Open(e.key, payload)
+	message, err := e.key.Open(payload)
 	if err != nil {
 		return nil, nil
 	}

@@ -120,17 +120,13 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if err := cfg.check(view); err != nil {
 		return nil, err
 	}
-	wrapper, err := sphinx.NewWrapper(view.Params)
-	if err != nil {
-		return nil, err
-	}
 	c := &Client{
 		cfg:     cfg,
 		params:  view.Params,
 		known:   known{newest: view, widest: view},
 		jobs:    make(chan job),
 		news:    make(chan struct{}, 1),
-		book:    book{wrapper: wrapper, expected: make(map[sphinx.MessageID]*expectation)},
+		book:    book{expected: make(map[sphinx.MessageID]*expectation)},
 		tunnels: tunnels{most: mostTunnels, all: make(map[string][]*tunnel)},
 		trips:   trips{delays: delaysOf(2*cfg.Hops+1, view.MeanDelay)},
 		loops:   trips{delays: delaysOf(loopHops(cfg.Hops, view.MaxHops), view.MeanDelay)},

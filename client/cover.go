@@ -85,10 +85,6 @@ func (c *Client) cover(s *session) error {
 	if rate == 0 {
 		return nil
 	}
-	w, err := sphinx.NewWrapper(c.params)
-	if err != nil {
-		return err
-	}
 	mean := time.Duration(min(float64(time.Second)/rate, float64(never)))
 	gap := time.NewTimer(directory.Exponential(mean, never))
 	defer gap.Stop()
@@ -104,7 +100,7 @@ func (c *Client) cover(s *session) error {
 		if directory.Fraction()*rate < c.cfg.Cover.Loops {
 			wrap = c.loop
 		}
-		packet, err := wrap(s, w)
+		packet, err := wrap(s)
 		switch {
 		case errors.Is(err, errUnfit):
 			return err
@@ -127,7 +123,7 @@ type dummy struct {
 }
 
 // drop makes a packet that a random mix throws away.
-func (c *Client) drop(s *session, w *sphinx.Wrapper) (dummy, error) {
+func (c *Client) drop(s *session) (dummy, error) {
 	ch, err := c.chart(s)
 	if err != nil {
 		return dummy{}, err
@@ -138,7 +134,7 @@ func (c *Client) drop(s *session, w *sphinx.Wrapper) (dummy, error) {
 			return dummy{}, err
 		}
 	}
-	packet, err := w.Wrap(nil, nil, ch.hops(path), []byte(link.DropService), nil)
+	packet, err := c.params.Wrap(nil, nil, ch.hops(path), []byte(link.DropService), nil)
 	if err != nil {
 		return dummy{}, err
 	}
@@ -146,7 +142,7 @@ func (c *Client) drop(s *session, w *sphinx.Wrapper) (dummy, error) {
 }
 
 // loop makes a packet to the client itself: a SURB, used by who made it.
-func (c *Client) loop(s *session, w *sphinx.Wrapper) (dummy, error) {
+func (c *Client) loop(s *session) (dummy, error) {
 	ch, err := c.chart(s)
 	if err != nil {
 		return dummy{}, err
@@ -154,17 +150,17 @@ func (c *Client) loop(s *session, w *sphinx.Wrapper) (dummy, error) {
 	path := ch.loop(loopHops(c.cfg.Hops, c.params.MaxHops))
 	var id sphinx.MessageID
 	rand.Read(id[:])
-	surbs, keys, err := w.NewSURBs(nil, []sphinx.ReturnAddress{{Path: ch.hops(path), ClientID: s.mailbox.name, MessageID: id}})
+	surb, key, err := c.params.NewSURB(nil, ch.hops(path), s.mailbox.name, id)
 	if err != nil {
 		return dummy{}, err
 	}
-	_, packet, err := w.Use(nil, surbs[0], nil)
+	_, packet, err := surb.Use(nil, nil)
 	if err != nil {
 		return dummy{}, err
 	}
 	return dummy{outgoing{ch.epochByte(), packet}, func() {
 		c.covers.loops.Add(1)
 		now := time.Now()
-		c.book.expect(id, &expectation{key: keys[0], mailbox: s.mailbox, sent: now, lost: now.Add(2 * c.loops.timeout())})
+		c.book.expect(id, &expectation{key: key, mailbox: s.mailbox, sent: now, lost: now.Add(2 * c.loops.timeout())})
 	}}, nil
 }

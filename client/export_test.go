@@ -32,11 +32,7 @@ func (c *Client) WrapTooLate(to string) (bool, error) {
 	r := &request{Message: Message{To: to}, room: 100, total: 1}
 	c.book.forget(r)
 	s, _ := c.access.get()
-	w, err := sphinx.NewWrapper(c.params)
-	if err != nil {
-		return false, err
-	}
-	packet, err := piece{r, &attempt{}}.packet(c, s, w)
+	packet, err := piece{r, &attempt{}}.packet(c, s)
 	return packet.bytes != nil, err
 }
 
@@ -46,14 +42,10 @@ func (c *Client) WrapStreamTooLate(surbs int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	w, err := sphinx.NewWrapper(c.params)
-	if err != nil {
-		return false, err
-	}
 	t := &tunnel{exit: exit.ID(), Session: stream.New(stream.Config{Client: true, SURBSize: c.params.SURBSize()}, 1, time.Now())}
 	c.book.end(t)
 	s, _ := c.access.get()
-	packet, err := (&tunnelCell{t, stream.Cell{SURBs: surbs}}).packet(c, s, w)
+	packet, err := (&tunnelCell{t, stream.Cell{SURBs: surbs}}).packet(c, s)
 	return packet.bytes != nil, err
 }
 

@@ -11,22 +11,18 @@ import (
 
 // job is one packet to be made and sent, by whoever has a gateway.
 type job interface {
-	// packet makes it, with w. It has no bytes where nobody wants it any more.
-	packet(c *Client, s *session, w *sphinx.Wrapper) (outgoing, error)
+	// packet makes it. It has no bytes where nobody wants it any more.
+	packet(c *Client, s *session) (outgoing, error)
 	// done is told that the packet is among those that leave next, or why there is none. It must not wait.
 	done(err error)
 }
 
 // wrap makes packets for one session.
 func (c *Client) wrap(s *session) error {
-	w, err := sphinx.NewWrapper(c.params)
-	if err != nil {
-		return err
-	}
 	for {
 		select {
 		case j := <-c.jobs:
-			packet, err := j.packet(c, s, w)
+			packet, err := j.packet(c, s)
 			switch {
 			case errors.Is(err, errUnfit):
 				j.done(errLost)
@@ -58,13 +54,13 @@ type wayBack struct {
 }
 
 // newSURBs makes a SURB for each way back.
-func (c *Client) newSURBs(s *session, w *sphinx.Wrapper, back ...[]sphinx.Hop) ([]wayBack, error) {
+func (c *Client) newSURBs(s *session, back ...[]sphinx.Hop) ([]wayBack, error) {
 	addresses := make([]sphinx.ReturnAddress, len(back))
 	for i, path := range back {
 		addresses[i] = sphinx.ReturnAddress{Path: path, ClientID: s.mailbox.name}
 		rand.Read(addresses[i].MessageID[:])
 	}
-	surbs, keys, err := w.NewSURBs(nil, addresses)
+	surbs, keys, err := c.params.NewSURBs(nil, addresses)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sphinxmix.example/node/directory"
-	"sphinxmix.example/sphinx"
 )
 
 // Pace fixes when packets leave for the gateway, whatever the client is used for. At each of these moments one leaves: the
@@ -127,17 +126,13 @@ func (c *Client) due(s *session) outgoing {
 
 // fill makes cover ahead of its time, so that the work does not show.
 func (c *Client) fill(s *session) error {
-	w, err := sphinx.NewWrapper(c.params)
-	if err != nil {
-		return err
-	}
 	counted := time.Now()
 	for {
 		wrap := c.loop
 		if directory.Fraction() < c.cfg.Pace.Drops {
 			wrap = c.drop
 		}
-		packet, err := wrap(s, w)
+		packet, err := wrap(s)
 		switch {
 		case errors.Is(err, errUnfit):
 			return err

@@ -10,7 +10,6 @@ import (
 
 	"sphinxmix.example/client/cell"
 	"sphinxmix.example/node/directory"
-	"sphinxmix.example/sphinx"
 )
 
 // MaxMessage is the length in bytes of the longest message that Request sends: 64 MiB.
@@ -257,19 +256,19 @@ func (j piece) done(err error) {
 }
 
 // packet wraps the cell, with a SURB for its answer, along fresh paths.
-func (j piece) packet(c *Client, s *session, w *sphinx.Wrapper) (outgoing, error) {
+func (j piece) packet(c *Client, s *session) (outgoing, error) {
 	r := j.request
 	to, err := c.route(s, r.To)
 	if err != nil {
 		return outgoing{}, err
 	}
-	surbs, err := c.newSURBs(s, w, to.hops(to.back))
+	surbs, err := c.newSURBs(s, to.hops(to.back))
 	if err != nil {
 		return outgoing{}, err
 	}
 	piece := cell.Piece(r.Body, r.room, r.stream, j.attempt.index)
 	piece.SURBs = [][]byte{surbs[0].encoded}
-	packet, err := w.Wrap(nil, nil, to.hops(to.out), []byte(r.To), piece.Append(nil))
+	packet, err := c.params.Wrap(nil, nil, to.hops(to.out), []byte(r.To), piece.Append(nil))
 	if err != nil {
 		return outgoing{}, err
 	}

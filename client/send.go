@@ -6,7 +6,6 @@ import (
 
 	"sphinxmix.example/client/cell"
 	"sphinxmix.example/node/directory"
-	"sphinxmix.example/sphinx"
 )
 
 // Send sends a message that fits one packet to a service, as one cell without a SURB, and returns when it is among those that
@@ -49,13 +48,13 @@ type single struct {
 
 func (j *single) done(err error) { j.end <- err }
 
-func (j *single) packet(c *Client, s *session, w *sphinx.Wrapper) (outgoing, error) {
+func (j *single) packet(c *Client, s *session) (outgoing, error) {
 	to, err := c.route(s, j.to)
 	if err != nil {
 		return outgoing{}, err
 	}
 	made := cell.Cell{Stream: randomStream(), Last: true, Data: j.body}
-	packet, err := w.Wrap(nil, nil, to.hops(to.out), []byte(j.to), made.Append(nil))
+	packet, err := c.params.Wrap(nil, nil, to.hops(to.out), []byte(j.to), made.Append(nil))
 	if err != nil {
 		return outgoing{}, err
 	}

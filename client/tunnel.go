@@ -247,7 +247,7 @@ func (j *tunnelCell) done(err error) {
 }
 
 // packet wraps the cell with its SURBs, all along fresh paths.
-func (j *tunnelCell) packet(c *Client, s *session, w *sphinx.Wrapper) (outgoing, error) {
+func (j *tunnelCell) packet(c *Client, s *session) (outgoing, error) {
 	t := j.tunnel
 	to, err := c.routeToExit(s, t)
 	if err != nil {
@@ -261,7 +261,7 @@ func (j *tunnelCell) packet(c *Client, s *session, w *sphinx.Wrapper) (outgoing,
 			back[i] = to.hops(to.another(c.cfg.Hops))
 		}
 	}
-	surbs, err := c.newSURBs(s, w, back...)
+	surbs, err := c.newSURBs(s, back...)
 	if err != nil {
 		return outgoing{}, err
 	}
@@ -273,7 +273,7 @@ func (j *tunnelCell) packet(c *Client, s *session, w *sphinx.Wrapper) (outgoing,
 	if !wanted { // the tunnel has ended, and the book with all that it held for it
 		return outgoing{}, nil
 	}
-	packet, err := w.Wrap(nil, nil, to.hops(to.out), []byte(stream.Service), made.Append(nil))
+	packet, err := c.params.Wrap(nil, nil, to.hops(to.out), []byte(stream.Service), made.Append(nil))
 	if err != nil {
 		return outgoing{}, err
 	}

@@ -109,10 +109,6 @@ func (n *Node) cover(ctx context.Context) error {
 	if rate == 0 {
 		return nil
 	}
-	w, err := sphinx.NewWrapper(n.cfg.Network.Params)
-	if err != nil {
-		return err
-	}
 	mean := time.Duration(min(float64(time.Second)/rate, float64(longestGap)))
 	own := &sender{name: "this mix"}
 	next := time.NewTimer(gap(mean))
@@ -127,7 +123,7 @@ func (n *Node) cover(ctx context.Context) error {
 			if directory.Fraction()*rate < n.cfg.Cover.Loops {
 				send = n.sendLoop
 			}
-			if err := send(ctx, own, w); err != nil && !errors.Is(err, errFewMixes) {
+			if err := send(ctx, own); err != nil && !errors.Is(err, errFewMixes) {
 				return err
 			}
 		case now := <-late.C:
@@ -149,7 +145,7 @@ const longestGap = 10 * 365 * 24 * time.Hour
 // gap draws the time until the next event of a Poisson process whose events are so far apart on average.
 func gap(mean time.Duration) time.Duration { return directory.Exponential(mean, 20*mean) }
 
-func (n *Node) sendLoop(ctx context.Context, own *sender, w *sphinx.Wrapper) error {
+func (n *Node) sendLoop(ctx context.Context, own *sender) error {
 	path, err := n.coverPath(coverHops - 1)
 	if err != nil {
 		return err
@@ -167,20 +163,20 @@ func (n *Node) sendLoop(ctx context.Context, own *sender, w *sphinx.Wrapper) err
 		return nil
 	}
 	n.counts.loopsSent.Add(1)
-	return n.sendCover(ctx, own, w, path, loopService, id[:])
+	return n.sendCover(ctx, own, path, loopService, id[:])
 }
 
-func (n *Node) sendDrop(ctx context.Context, own *sender, w *sphinx.Wrapper) error {
+func (n *Node) sendDrop(ctx context.Context, own *sender) error {
 	path, err := n.coverPath(coverHops)
 	if err != nil {
 		return err
 	}
 	n.counts.dropsSent.Add(1)
-	return n.sendCover(ctx, own, w, path, link.DropService, nil)
+	return n.sendCover(ctx, own, path, link.DropService, nil)
 }
 
-func (n *Node) sendCover(ctx context.Context, own *sender, w *sphinx.Wrapper, path []sphinx.Hop, to string, message []byte) error {
-	packet, err := w.Wrap(nil, nil, path, []byte(to), message)
+func (n *Node) sendCover(ctx context.Context, own *sender, path []sphinx.Hop, to string, message []byte) error {
+	packet, err := n.cfg.Network.Wrap(nil, nil, path, []byte(to), message)
 	if err != nil {
 		return err
 	}

@@ -45,23 +45,3 @@ func TestUnwrapDoesNotAllocate(t *testing.T) {
 		}), "UnwrapBatch")
 	}
 }
-
-// maxWrapAllocations is for the sender's working memory: a few, whatever the path.
-const maxWrapAllocations = 30
-
-func TestWrapAllocatesLittle(t *testing.T) {
-	random := randomness("Wrap's allocations")
-	nodes := newNodes(t, random, MaxMaxHops)
-	p := Params{MaxHops: MaxMaxHops, PayloadSize: 1024}
-	dst := make([]byte, 0, p.PacketSize())
-	for _, n := range []int{1, 5, MaxMaxHops} {
-		path, bob, message := pathOf(nodes[:n]), []byte("bob"), []byte("hello")
-		got := testing.AllocsPerRun(5, func() {
-			if _, err := p.Wrap(dst, random, path, bob, message); err != nil {
-				t.Fatal(err)
-			}
-		})
-		require.LessOrEqual(t, got, float64(maxWrapAllocations), "%d hops", n)
-		t.Logf("%d hops: %v allocations", n, got)
-	}
-}

@@ -6,10 +6,9 @@
 // single-use reply block that its maker's correspondent sends one reply with, without knowing where to; the maker opens
 // that reply with the [ReplyKey] that belongs to it.
 //
-// Who sends much keeps a [Wrapper], which makes packets, and makes and opens replies, without allocating; for SURBs it
-// allocates what it returns. Packets and SURBs that it makes together, by WrapBatch and NewSURBs, take less time each,
-// as those that an Unwrapper opens together do: processors with a vector unit compute eight at once. Eight are nearly as good
-// as any number.
+// Packets and SURBs that are made together, by WrapBatch and NewSURBs, take less time each, as those that an Unwrapper opens
+// together do: processors with a vector unit compute eight at once. Eight are nearly as good as any number. Nothing here
+// allocates in the long run but for what it returns.
 //
 // Guarantees: every packet of a network has one size whatever its path, its direction and its maker; a changed header
 // is refused at the next honest hop; a changed payload becomes noise; a replay is refused before its payload is

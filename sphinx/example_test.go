@@ -104,15 +104,11 @@ func ExampleParams_NewSURB() {
 	// Output: alice, 42: hello yourself
 }
 
-func ExampleWrapper() {
+func ExampleParams_WrapBatch() {
 	path, hops := network()
-	w, err := sphinx.NewWrapper(params) // one for each goroutine that sends
-	if err != nil {
-		log.Fatal(err)
-	}
 
 	// Alice sends Bob two messages and two SURBs, all along paths of their own.
-	surbs, keys, err := w.NewSURBs(nil, []sphinx.ReturnAddress{
+	surbs, keys, err := params.NewSURBs(nil, []sphinx.ReturnAddress{
 		{Path: path, ClientID: []byte("alice"), MessageID: sphinx.MessageID{0}},
 		{Path: path[1:], ClientID: []byte("alice"), MessageID: sphinx.MessageID{1}},
 	})
@@ -127,7 +123,7 @@ func ExampleWrapper() {
 		}
 		letters = append(letters, sphinx.Letter{Path: path[:i+2], Destination: []byte("bob"), Message: message})
 	}
-	packets, err := w.WrapBatch(nil, nil, letters)
+	packets, err := params.WrapBatch(nil, nil, letters)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -146,7 +142,7 @@ func ExampleWrapper() {
 				continue
 			}
 			if layer.Route == sphinx.Reply {
-				message, err := w.Open(keys[layer.MessageID[0]], layer.Payload)
+				message, err := keys[layer.MessageID[0]].Open(layer.Payload)
 				if err != nil {
 					log.Fatal(err)
 				}

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"io"
+	"sync"
 
 	"sphinxmix.example/lioness"
 	"sphinxmix.example/lioness/symmetric"
@@ -29,7 +30,8 @@ type draft struct {
 	streams         []byte // streamSize bytes a hop
 }
 
-// composer makes drafts into packets, all of a group at once, one hop after the other. Between calls it holds nothing.
+// composer is what an end of the network computes with and in. It makes drafts into packets, all of a group at once, one
+// hop after the other; and has payloads of replies take their passes. Between calls it holds nothing.
 type composer struct {
 	params     Params
 	schedule   *schedule.Schedule
@@ -39,6 +41,18 @@ type composer struct {
 	drafts [groupSize]draft
 	count  int // of drafts
 	jobs   groupJobs
+	key    [lioness.KeySize]byte // of a reply's payload
+}
+
+// composers are those that nobody uses. Their memory is tens of KB.
+var composers sync.Pool
+
+// borrow returns a composer for parameters that were checked, to be put back into composers.
+func borrow(p Params) *composer {
+	if c, ok := composers.Get().(*composer); ok && c.params == p {
+		return c
+	}
+	return newComposer(p)
 }
 
 // groupJobs is what the stages hand to the calls that take many.
@@ -51,8 +65,8 @@ type groupJobs struct {
 	payloads        [groupSize][]byte
 }
 
-func newComposer(p Params, schedule *schedule.Schedule) *composer {
-	return &composer{params: p, schedule: schedule, multiplier: x25519.NewMultiplier(), cipher: lioness.NewBatch()}
+func newComposer(p Params) *composer {
+	return &composer{params: p, schedule: schedule.New(p.insecure()), multiplier: x25519.NewMultiplier(), cipher: lioness.NewBatch()}
 }
 
 // outline draws what is random in a header for a path of some hops (§3.2): x, which it leaves where α will be, and the
@@ -99,7 +113,7 @@ func (c *composer) compose() (failed int, err error) {
 	return 0, nil
 }
 
-// forget erases what the last group left.
+// forget erases what the last group, or reply, left.
 func (c *composer) forget() {
 	for i := range c.group() {
 		d := &c.drafts[i]
@@ -109,6 +123,7 @@ func (c *composer) forget() {
 	}
 	c.count = 0
 	c.jobs = groupJobs{}
+	clear(c.key[:])
 	c.schedule.Wipe()
 }
 
@@ -247,8 +262,38 @@ func (c *composer) encrypt() {
 				keys, payloads = append(keys, d.keys[hop].Payload()), append(payloads, d.delta)
 			}
 		}
-		if err := c.cipher.Encrypt(keys, payloads); err != nil {
-			panic("sphinx: unreachable: a payload is longer than the smallest block: " + err.Error())
-		}
+		c.pass((*lioness.Batch).Encrypt, keys, payloads)
+	}
+}
+
+// closeReply encrypts the payload of a reply.
+func (c *composer) closeReply(payload []byte, ktilde *[ktildeSize]byte) {
+	defer c.forget()
+	c.schedule.ReplyKey(&c.key, ktilde)
+	c.turn((*lioness.Batch).Encrypt, payload)
+}
+
+// openReply undoes what every hop has done to the payload of a reply, and then closeReply.
+func (c *composer) openReply(payload []byte, with *replyKey) {
+	defer c.forget()
+	for i := len(with.seeds) - 1; i >= 0; i-- {
+		c.schedule.PayloadKey(&c.key, &with.seeds[i])
+		c.turn((*lioness.Batch).Encrypt, payload)
+	}
+	c.schedule.ReplyKey(&c.key, &with.ktilde)
+	c.turn((*lioness.Batch).Decrypt, payload)
+}
+
+// turn has a payload take one pass under the key that is in c.key.
+func (c *composer) turn(to direction, payload []byte) {
+	c.pass(to, append(c.jobs.keys[:0], &c.key), append(c.jobs.payloads[:0], payload))
+}
+
+// direction is one of the two of LIONESS.
+type direction func(b *lioness.Batch, keys []*[lioness.KeySize]byte, payloads [][]byte) error
+
+func (c *composer) pass(to direction, keys []*[lioness.KeySize]byte, payloads [][]byte) {
+	if err := to(c.cipher, keys, payloads); err != nil {
+		panic("sphinx: unreachable: a payload is longer than the smallest block: " + err.Error())
 	}
 }

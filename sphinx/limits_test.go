@@ -157,9 +157,10 @@ func TestArgumentErrors(t *testing.T) {
 				require.NoError(t, err)
 				_, err = NewUnwrapper(c.p, key, make(TagSet))
 				require.ErrorIs(t, err, ErrParams)
-				w, err := NewWrapper(c.p)
+				_, err = c.p.WrapBatch(nil, nil, nil)
 				require.ErrorIs(t, err, ErrParams)
-				require.Nil(t, w)
+				_, _, err = c.p.NewSURBs(nil, nil)
+				require.ErrorIs(t, err, ErrParams)
 			}
 		})
 	}

@@ -9,7 +9,6 @@ import (
 
 	circl "github.com/cloudflare/circl/dh/x25519"
 
-	"sphinxmix.example/sphinx/internal/schedule"
 	"sphinxmix.example/sphinx/internal/x25519"
 )
 
@@ -28,7 +27,7 @@ func fold(y PublicKey, scalars []x25519.Key) x25519.Key {
 // gives the same fold where the path is short.
 func requireChain(t *testing.T, p Params, x x25519.Key, path []Hop) {
 	t.Helper()
-	c := newComposer(p, schedule.New(p.insecure()))
+	c := newComposer(p)
 	header := make([]byte, p.HeaderSize())
 	copy(p.alpha(header), x[:])
 	c.add(draft{path: path, header: header})

@@ -39,7 +39,7 @@ type replyKey struct {
 }
 
 // NewSURB makes a SURB whose reply goes along path, and then from its last hop to the client that this hop knows as
-// clientID (1 to MaxClientID(len(path)) bytes), together with id. The ReplyKey opens that reply. A Wrapper makes many,
+// clientID (1 to MaxClientID(len(path)) bytes), together with id. The ReplyKey opens that reply. NewSURBs makes many,
 // in less time for each.
 //
 // From random, or crypto/rand where it is nil, it reads 32 bytes for x, the padding of the last β (§3.2), which is
@@ -47,11 +47,7 @@ type replyKey struct {
 //
 // Errors wrap ErrParams, ErrPath, ErrKey, ErrClientID or what random returned.
 func (p Params) NewSURB(random io.Reader, path []Hop, clientID []byte, id MessageID) (*SURB, *ReplyKey, error) {
-	w, err := NewWrapper(p)
-	if err != nil {
-		return nil, nil, err
-	}
-	surbs, keys, err := w.NewSURBs(random, []ReturnAddress{{path, clientID, id}})
+	surbs, keys, err := p.NewSURBs(random, []ReturnAddress{{path, clientID, id}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,24 +62,23 @@ type ReturnAddress struct {
 }
 
 // NewSURBs makes a SURB for each of addresses, with the ReplyKey at the same index: those that as many calls of
-// Params.NewSURB in turn would make, with the same bytes of random, all of which it reads before it computes. Paths may
-// differ in length.
+// NewSURB in turn would make, with the same bytes of random, all of which it reads before it computes. Paths may differ
+// in length.
 //
-// It makes all or none. Errors are those of Params.NewSURB and name an address at fault, of several not always the first.
-func (w *Wrapper) NewSURBs(random io.Reader, addresses []ReturnAddress) ([]*SURB, []*ReplyKey, error) {
-	s := w.w.get()
+// It makes all or none. Errors are those of NewSURB and name an address at fault, of several not always the first.
+func (p Params) NewSURBs(random io.Reader, addresses []ReturnAddress) ([]*SURB, []*ReplyKey, error) {
+	if err := p.Validate(); err != nil {
+		return nil, nil, err
+	}
 	for i := range addresses {
-		if err := s.params.checkReturn(&addresses[i]); err != nil {
+		if err := p.checkReturn(&addresses[i]); err != nil {
 			return nil, nil, about("address", i, len(addresses), err)
 		}
 	}
-	surbs, keys := make([]*SURB, len(addresses)), make([]*ReplyKey, len(addresses))
-	for i := range addresses {
-		path := addresses[i].Path
-		surbs[i] = &SURB{hide(&surb{params: s.params, first: path[0].Address, header: make([]byte, s.params.HeaderSize())})}
-		keys[i] = &ReplyKey{hide(&replyKey{params: s.params, seeds: make([]schedule.Seed, len(path))})}
-	}
-	if err := s.newSURBs(surbs, keys, random, addresses); err != nil {
+	surbs, keys := p.blanks(addresses)
+	c := borrow(p)
+	defer composers.Put(c)
+	if err := c.newSURBs(surbs, keys, random, addresses); err != nil {
 		for i := range addresses {
 			surbs[i].s.get().spend()
 			keys[i].Wipe()
@@ -93,11 +88,22 @@ func (w *Wrapper) NewSURBs(random io.Reader, addresses []ReturnAddress) ([]*SURB
 	return surbs, keys, nil
 }
 
-// newSURBs makes SURBs and keys of addresses that were checked.
-func (s *sender) newSURBs(surbs []*SURB, keys []*ReplyKey, random io.Reader, addresses []ReturnAddress) error {
+// blanks returns SURBs and keys with room for their secrets.
+func (p Params) blanks(addresses []ReturnAddress) ([]*SURB, []*ReplyKey) {
+	surbs, keys := make([]*SURB, len(addresses)), make([]*ReplyKey, len(addresses))
+	for i := range addresses {
+		path := addresses[i].Path
+		surbs[i] = &SURB{hide(&surb{params: p, first: path[0].Address, header: make([]byte, p.HeaderSize())})}
+		keys[i] = &ReplyKey{hide(&replyKey{params: p, seeds: make([]schedule.Seed, len(path))})}
+	}
+	return surbs, keys
+}
+
+// newSURBs completes blank SURBs and keys for addresses that were checked.
+func (c *composer) newSURBs(surbs []*SURB, keys []*ReplyKey, random io.Reader, addresses []ReturnAddress) error {
 	for i := range addresses {
 		to, made, key := &addresses[i], surbs[i].s.get(), keys[i].k.get()
-		if err := s.params.outline(made.header, random, len(to.Path), to.ClientID, to.MessageID); err != nil {
+		if err := c.params.outline(made.header, random, len(to.Path), to.ClientID, to.MessageID); err != nil {
 			return err
 		}
 		if err := draw(random, made.ktilde[:]); err != nil {
@@ -105,7 +111,6 @@ func (s *sender) newSURBs(surbs []*SURB, keys []*ReplyKey, random io.Reader, add
 		}
 		key.ktilde = made.ktilde
 	}
-	c := s.composing()
 	for from := 0; from < len(addresses); from += groupSize {
 		to := min(from+groupSize, len(addresses))
 		for i := from; i < to; i++ {
@@ -170,19 +175,8 @@ func (s *SURB) Use(dst, message []byte) (first Address, packet []byte, err error
 	if surb == nil {
 		return Address{}, dst, ErrSpent
 	}
-	return newWrapper(surb.params).Use(dst, s, message)
-}
-
-// Use is SURB.Use in the Wrapper's memory. It returns ErrParams, and the SURB stays unused, where that is of a network
-// with other parameters.
-func (w *Wrapper) Use(dst []byte, with *SURB, message []byte) (first Address, packet []byte, err error) {
-	s, surb := w.w.get(), with.s.get()
-	switch p := s.params; {
-	case surb == nil:
-		return Address{}, dst, ErrSpent
-	case surb.params != p:
-		return Address{}, dst, fmt.Errorf("%w: those of the SURB are others", ErrParams)
-	case len(message) > p.MaxReply():
+	p := surb.params
+	if len(message) > p.MaxReply() {
 		return Address{}, dst, fmt.Errorf("%w: %d bytes, at most %d fit in a reply", ErrMessageSize, len(message), p.MaxReply())
 	}
 	surb.mu.Lock()
@@ -190,17 +184,15 @@ func (w *Wrapper) Use(dst []byte, with *SURB, message []byte) (first Address, pa
 	if surb.spent {
 		return Address{}, dst, ErrSpent
 	}
-	block, out := s.params.extend(dst, 1)
+	block, out := p.extend(dst, 1)
 	delta := block[copy(block, surb.header):]
 	clear(delta[:kappa])
 	if !wire.Pad(delta, kappa+copy(delta[kappa:], message)) {
 		panic("sphinx: unreachable: a message that fits can be padded")
 	}
-	cipher := s.replying()
-	defer s.wipeReply()
-	s.schedule.ReplyKey(&s.key, &surb.ktilde)
-	cipher.SetKey(&s.key)
-	cipher.Encrypt(delta)
+	c := borrow(p)
+	defer composers.Put(c)
+	c.closeReply(delta, &surb.ktilde)
 	surb.spend()
 	return surb.first, out, nil
 }
@@ -218,40 +210,20 @@ func (s *surb) spend() {
 // spent and every later call returns ErrSpent.
 func (k *ReplyKey) Open(payload []byte) (message []byte, err error) {
 	reply := k.k.get()
-	if reply == nil {
-		return nil, ErrSpent
-	}
-	return newWrapper(reply.params).Open(k, payload)
-}
-
-// Open is ReplyKey.Open in the Wrapper's memory. It returns ErrParams, and the payload stays as it was, where the key
-// is of a network with other parameters.
-func (w *Wrapper) Open(with *ReplyKey, payload []byte) (message []byte, err error) {
-	s, reply := w.w.get(), with.k.get()
-	switch p := s.params; {
+	switch {
 	case reply == nil || reply.spent:
 		return nil, ErrSpent
-	case reply.params != p:
-		return nil, fmt.Errorf("%w: those of the reply key are others", ErrParams)
-	case len(payload) != p.PayloadSize:
+	case len(payload) != reply.params.PayloadSize:
 		return nil, ErrPacketSize
 	}
-	cipher := s.replying()
-	defer s.wipeReply()
-	for i := len(reply.seeds) - 1; i >= 0; i-- { // each hop decrypted
-		s.schedule.PayloadKey(&s.key, &reply.seeds[i])
-		cipher.SetKey(&s.key)
-		cipher.Encrypt(payload)
-	}
-	s.schedule.ReplyKey(&s.key, &reply.ktilde)
-	cipher.SetKey(&s.key)
-	cipher.Decrypt(payload)
-
+	c := borrow(reply.params)
+	defer composers.Put(c)
+	c.openReply(payload, reply)
 	n, ok := wire.Unpad(payload)
 	if !startsWithZeros(payload) || !ok || n < kappa {
 		return nil, ErrPayload
 	}
-	with.Wipe()
+	k.Wipe()
 	return payload[kappa:n], nil
 }
 

@@ -11,8 +11,7 @@ import (
 
 // Wrap appends to dst a packet of PacketSize bytes that takes message along path to destination, a name of 1 to 127
 // bytes that the last hop understands, and returns the extended slice. The message may be empty, and MaxMessage bytes
-// long at most. dst's spare room must not overlap the other arguments. A Wrapper does the same for many packets, in
-// less time for each.
+// long at most. dst's spare room must not overlap the other arguments. WrapBatch makes many, in less time for each.
 //
 // From random, or crypto/rand where it is nil, it reads 32 bytes for x and then the padding of the last β (§3.2),
 // 32(r−n)+31 bytes for a path of n hops. The packet is a function of the arguments and these bytes.
@@ -20,11 +19,8 @@ import (
 // Errors wrap ErrParams, ErrPath, ErrKey, ErrDestination, ErrMessageSize or what random returned; dst is then unchanged
 // up to its length.
 func (p Params) Wrap(dst []byte, random io.Reader, path []Hop, destination, message []byte) ([]byte, error) {
-	w, err := NewWrapper(p)
-	if err != nil {
-		return dst, err
-	}
-	return w.Wrap(dst, random, path, destination, message)
+	letters := [1]Letter{{path, destination, message}}
+	return p.WrapBatch(dst, random, letters[:])
 }
 
 // Letter is one message for WrapBatch, with what Wrap wants to know of it.
@@ -34,28 +30,25 @@ type Letter struct {
 	Message     []byte
 }
 
-// Wrap is Params.Wrap with the Wrapper's parameters and in its memory.
-func (w *Wrapper) Wrap(dst []byte, random io.Reader, path []Hop, destination, message []byte) ([]byte, error) {
-	letters := [1]Letter{{path, destination, message}}
-	return w.WrapBatch(dst, random, letters[:])
-}
-
 // WrapBatch appends to dst a packet for each of letters, one after the other, and returns the extended slice: the bytes
 // that as many calls of Wrap in turn would append, with the same bytes of random, all of which it reads before it
 // computes. Paths may differ in length.
 //
 // It makes all packets or none. Errors are those of Wrap and name a letter at fault, of several not always the first; dst is
 // then unchanged up to its length.
-func (w *Wrapper) WrapBatch(dst []byte, random io.Reader, letters []Letter) ([]byte, error) {
-	s := w.w.get()
-	p := s.params
+func (p Params) WrapBatch(dst []byte, random io.Reader, letters []Letter) ([]byte, error) {
+	if err := p.Validate(); err != nil {
+		return dst, err
+	}
 	for i := range letters {
 		if err := p.checkLetter(&letters[i]); err != nil {
 			return dst, about("letter", i, len(letters), err)
 		}
 	}
 	packets, out := p.extend(dst, len(letters))
-	if err := s.wrap(packets, random, letters); err != nil {
+	c := borrow(p)
+	defer composers.Put(c)
+	if err := c.wrap(packets, random, letters); err != nil {
 		clear(packets)
 		return dst, err
 	}
@@ -63,14 +56,13 @@ func (w *Wrapper) WrapBatch(dst []byte, random io.Reader, letters []Letter) ([]b
 }
 
 // wrap makes packets of letters that were checked.
-func (s *sender) wrap(packets []byte, random io.Reader, letters []Letter) error {
-	p, size := s.params, s.params.PacketSize()
+func (c *composer) wrap(packets []byte, random io.Reader, letters []Letter) error {
+	p, size := c.params, c.params.PacketSize()
 	for i := range letters {
 		if err := p.outline(packets[i*size:][:p.HeaderSize()], random, len(letters[i].Path), nil, MessageID{}); err != nil {
 			return err
 		}
 	}
-	c := s.composing()
 	for from := 0; from < len(letters); from += groupSize {
 		group := letters[from:min(from+groupSize, len(letters))]
 		for i := range group {

@@ -128,11 +128,7 @@ func NewTCP(cfg Config) (*TCP, error) {
 	}
 	for _, replies := range []chan *reply{t.turns, t.strangers} {
 		for range cap(replies) {
-			r, err := newReply(cfg.Params)
-			if err != nil {
-				return nil, err
-			}
-			replies <- r
+			replies <- &reply{params: cfg.Params}
 		}
 	}
 	if t.dialer, err = newDialer(cfg.Policy, cfg.Resolver); err != nil {
@@ -245,17 +241,7 @@ func (t *TCP) disown(c *cell.Cell, send func(first sphinx.Address, packet []byte
 // reply makes packets of cells. Its buffers are used again and again.
 type reply struct {
 	params          sphinx.Params
-	wrapper         *sphinx.Wrapper
 	message, packet []byte
-}
-
-// newReply returns one for a network of these parameters. The error is sphinx.NewWrapper's.
-func newReply(params sphinx.Params) (*reply, error) {
-	w, err := sphinx.NewWrapper(params)
-	if err != nil {
-		return nil, err
-	}
-	return &reply{params: params, wrapper: w}, nil
 }
 
 // send sends a cell through a SURB. One that cannot be used, which only its maker can be to blame for, is as good as lost.
@@ -265,7 +251,7 @@ func (r *reply) send(surb []byte, c cell.Cell, send func(first sphinx.Address, p
 		return
 	}
 	r.message = c.Append(r.message[:0])
-	first, packet, err := r.wrapper.Use(r.packet[:0], parsed, r.message)
+	first, packet, err := parsed.Use(r.packet[:0], r.message)
 	if err != nil {
 		return
 	}

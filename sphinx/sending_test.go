@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/iotest"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -57,45 +59,39 @@ func (c *correspondence) addresses(n int) (addresses []ReturnAddress, paths [][]
 	return addresses, paths
 }
 
-func newTestWrapper(t testing.TB, p Params) *Wrapper {
-	t.Helper()
-	w, err := NewWrapper(p)
-	require.NoError(t, err)
-	return w
-}
-
-var wrapperParams = []Params{
+var senderParams = []Params{
 	{MaxHops: 5, PayloadSize: 300},
 	{MaxHops: 1, PayloadSize: 64},
 	{MaxHops: 7, PayloadSize: 1024},
 	{MaxHops: 3, PayloadSize: 100, Schedule: InsecureReferenceSchedule},
 }
 
+func encoded(t testing.TB, s *SURB) []byte {
+	t.Helper()
+	b, err := s.AppendBinary(nil)
+	require.NoError(t, err)
+	return b
+}
+
 // TestWrapBatchIsALoopOfWrap, byte for byte and with as many bytes of randomness, for letters that have nothing in
-// common, through one Wrapper; and the letters arrive.
+// common; and the letters arrive.
 func TestWrapBatchIsALoopOfWrap(t *testing.T) {
-	for i, p := range wrapperParams {
+	for i, p := range senderParams {
 		c := newCorrespondence(t, p, "letters "+strconv.Itoa(i))
-		w := newTestWrapper(t, p)
 		for _, size := range batchSizes {
 			letters, paths := c.letters(size)
 			seed := strconv.Itoa(size)
-			loop, batch, one := randomness(seed), randomness(seed), randomness(seed)
-			want, alone := []byte("abc"), []byte("abc")
+			loop, batch := randomness(seed), randomness(seed)
+			want := []byte("abc")
 			for _, l := range letters {
 				var err error
 				want, err = p.Wrap(want, loop, l.Path, l.Destination, l.Message)
 				require.NoError(t, err)
-				alone, err = w.Wrap(alone, one, l.Path, l.Destination, l.Message)
-				require.NoError(t, err)
 			}
-			got, err := w.WrapBatch([]byte("abc"), batch, letters)
+			got, err := p.WrapBatch([]byte("abc"), batch, letters)
 			require.NoError(t, err)
 			require.True(t, bytes.Equal(want, got), "%+v: a batch of %d", p, size)
-			require.True(t, bytes.Equal(want, alone), "%+v: %d letters, one after the other", p, size)
-			next := loop.Uint64()
-			require.Equal(t, next, batch.Uint64(), "another number of random bytes was read")
-			require.Equal(t, next, one.Uint64())
+			require.Equal(t, loop.Uint64(), batch.Uint64(), "another number of random bytes was read")
 
 			for i, l := range letters {
 				_, layer := journey(t, p, paths[i], got[3+i*p.PacketSize():][:p.PacketSize()])
@@ -109,27 +105,22 @@ func TestWrapBatchIsALoopOfWrap(t *testing.T) {
 
 // TestNewSURBsIsALoopOfNewSURB, likewise; and a reply through each of them comes back and is opened by its key alone.
 func TestNewSURBsIsALoopOfNewSURB(t *testing.T) {
-	for i, p := range wrapperParams {
+	for i, p := range senderParams {
 		c := newCorrespondence(t, p, "addresses "+strconv.Itoa(i))
-		w := newTestWrapper(t, p)
 		for _, size := range batchSizes {
 			addresses, paths := c.addresses(size)
 			loop, batch := randomness("same"), randomness("same")
-			surbs, keys, err := w.NewSURBs(batch, addresses)
+			surbs, keys, err := p.NewSURBs(batch, addresses)
 			require.NoError(t, err)
 			require.Len(t, surbs, size)
 			require.Len(t, keys, size)
 			for i, to := range addresses {
 				surb, key, err := p.NewSURB(loop, to.Path, to.ClientID, to.MessageID)
 				require.NoError(t, err)
-				want, err := surb.AppendBinary(nil)
-				require.NoError(t, err)
-				got, err := surbs[i].AppendBinary(nil)
-				require.NoError(t, err)
-				require.Equal(t, want, got, "%+v: SURB %d of %d", p, i, size)
+				require.Equal(t, encoded(t, surb), encoded(t, surbs[i]), "%+v: SURB %d of %d", p, i, size)
 				require.Equal(t, secretsOf(key), secretsOf(keys[i]))
 
-				first, packet, err := w.Use([]byte("abc"), surbs[i], []byte("hello"))
+				first, packet, err := surbs[i].Use([]byte("abc"), []byte("hello"))
 				require.NoError(t, err)
 				require.Equal(t, to.Path[0].Address, first)
 				require.Equal(t, "abc", string(packet[:3]))
@@ -141,17 +132,17 @@ func TestNewSURBsIsALoopOfNewSURB(t *testing.T) {
 				require.Equal(t, to.ClientID, layer.Client)
 				require.Equal(t, to.MessageID, layer.MessageID)
 				if size > 1 {
-					_, err = w.Open(keys[(i+1)%size], slices.Clone(layer.Payload))
+					_, err = keys[(i+1)%size].Open(slices.Clone(layer.Payload))
 					require.Error(t, err, "opened by another one's key")
 				}
 				message, err := key.Open(slices.Clone(layer.Payload))
 				require.NoError(t, err)
 				require.Equal(t, "hello", string(message))
-				message, err = w.Open(keys[i], layer.Payload)
+				message, err = keys[i].Open(layer.Payload)
 				require.NoError(t, err)
 				require.Equal(t, "hello", string(message))
 				require.Same(t, &layer.Payload[kappa], &message[0])
-				_, err = w.Open(keys[i], layer.Payload)
+				_, err = keys[i].Open(layer.Payload)
 				require.Equal(t, ErrSpent, err)
 			}
 			require.Equal(t, loop.Uint64(), batch.Uint64(), "another number of random bytes was read")
@@ -163,7 +154,6 @@ func TestNewSURBsIsALoopOfNewSURB(t *testing.T) {
 func TestBatchRandomnessMustBeRead(t *testing.T) {
 	p := Params{MaxHops: 3, PayloadSize: 64}
 	c := newCorrespondence(t, p, "broken batches")
-	w := newTestWrapper(t, p)
 	letters, _ := c.letters(3)
 	addresses, _ := c.addresses(3)
 	broken := errors.New("the device is on fire")
@@ -174,7 +164,7 @@ func TestBatchRandomnessMustBeRead(t *testing.T) {
 	}
 	wrap := func(random io.Reader) error {
 		dst := append(make([]byte, 0, 3+3*p.PacketSize()), "abc"...)
-		got, err := w.WrapBatch(dst, random, letters)
+		got, err := p.WrapBatch(dst, random, letters)
 		if err != nil {
 			require.Equal(t, "abc", string(got))
 			require.Equal(t, make([]byte, 3*p.PacketSize()), dst[3:cap(dst)], "a part of a packet left behind dst")
@@ -182,7 +172,7 @@ func TestBatchRandomnessMustBeRead(t *testing.T) {
 		return err
 	}
 	newSURBs := func(random io.Reader) error {
-		surbs, keys, err := w.NewSURBs(random, addresses)
+		surbs, keys, err := p.NewSURBs(random, addresses)
 		if err != nil {
 			require.Nil(t, surbs)
 			require.Nil(t, keys)
@@ -207,7 +197,6 @@ func TestBatchRandomnessMustBeRead(t *testing.T) {
 func TestOneBadLetterSpoilsTheBatch(t *testing.T) {
 	p := Params{MaxHops: 3, PayloadSize: 64}
 	c := newCorrespondence(t, p, "a bad letter")
-	w := newTestWrapper(t, p)
 	bad := []struct {
 		want error
 		Letter
@@ -225,12 +214,12 @@ func TestOneBadLetterSpoilsTheBatch(t *testing.T) {
 			letters, _ := c.letters(40)
 			letters[at] = b.Letter
 			dst := append(make([]byte, 0, 3+40*p.PacketSize()), "abc"...)
-			got, err := w.WrapBatch(dst, unread{t}, letters)
+			got, err := p.WrapBatch(dst, unread{t}, letters)
 			require.ErrorIs(t, err, b.want)
 			require.ErrorContains(t, err, "letter "+strconv.Itoa(at))
 			require.Equal(t, "abc", string(got))
 			require.Equal(t, make([]byte, 40*p.PacketSize()), dst[3:cap(dst)])
-			_, err = w.WrapBatch(nil, unread{t}, []Letter{b.Letter})
+			_, err = p.WrapBatch(nil, unread{t}, []Letter{b.Letter})
 			require.ErrorIs(t, err, b.want)
 			require.NotContains(t, err.Error(), "letter 0", "there is no other")
 		}
@@ -247,7 +236,7 @@ func TestOneBadLetterSpoilsTheBatch(t *testing.T) {
 		for _, at := range []int{0, 3, 39} {
 			addresses, _ := c.addresses(40)
 			addresses[at] = b.ReturnAddress
-			surbs, keys, err := w.NewSURBs(unread{t}, addresses)
+			surbs, keys, err := p.NewSURBs(unread{t}, addresses)
 			require.ErrorIs(t, err, b.want)
 			require.ErrorContains(t, err, "address "+strconv.Itoa(at))
 			require.Nil(t, surbs)
@@ -261,7 +250,6 @@ func TestOneBadLetterSpoilsTheBatch(t *testing.T) {
 func TestOneLowOrderKeySpoilsTheBatch(t *testing.T) {
 	p := Params{MaxHops: 3, PayloadSize: 64}
 	c := newCorrespondence(t, p, "a low-order key")
-	w := newTestWrapper(t, p)
 	low := lowOrderAlphas(t)
 	for i, at := range []int{0, 3, 17, 38, 39} {
 		letters, _ := c.letters(40)
@@ -270,7 +258,7 @@ func TestOneLowOrderKeySpoilsTheBatch(t *testing.T) {
 		letters[at].Path = path
 		letters[at].Destination, letters[at].Message = []byte("bob"), nil
 		dst := append(make([]byte, 0, 3+40*p.PacketSize()), "abc"...)
-		got, err := w.WrapBatch(dst, c.random, letters)
+		got, err := p.WrapBatch(dst, c.random, letters)
 		require.ErrorIs(t, err, ErrKey)
 		require.ErrorContains(t, err, "hop "+strconv.Itoa(i%3))
 		require.ErrorContains(t, err, "letter "+strconv.Itoa(at))
@@ -279,39 +267,56 @@ func TestOneLowOrderKeySpoilsTheBatch(t *testing.T) {
 
 		addresses, _ := c.addresses(40)
 		addresses[at] = ReturnAddress{path, []byte("alice"), MessageID{}}
-		surbs, keys, err := w.NewSURBs(c.random, addresses)
+		surbs, keys, err := p.NewSURBs(c.random, addresses)
 		require.ErrorIs(t, err, ErrKey)
 		require.ErrorContains(t, err, "address "+strconv.Itoa(at))
 		require.Nil(t, surbs)
 		require.Nil(t, keys)
 
+		used, fresh := newComposer(p), newComposer(p)
+		packets := make([]byte, 40*p.PacketSize())
+		require.ErrorIs(t, used.wrap(packets, c.random, letters), ErrKey)
 		letters, _ = c.letters(20)
-		want, err := newTestWrapper(t, p).WrapBatch(nil, randomness("after"), letters)
-		require.NoError(t, err)
-		after, err := w.WrapBatch(nil, randomness("after"), letters)
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(want, after))
+		packets = packets[:20*p.PacketSize()]
+		require.NoError(t, used.wrap(packets, randomness("after"), letters))
+		want := make([]byte, len(packets))
+		require.NoError(t, fresh.wrap(want, randomness("after"), letters))
+		require.True(t, bytes.Equal(want, packets))
 	}
 }
 
-// TestWrapperRefusesOtherNetworks: SURBs and keys of networks with other parameters stay usable.
-func TestWrapperRefusesOtherNetworks(t *testing.T) {
-	p := Params{MaxHops: 3, PayloadSize: 64}
-	nodes := newNodes(t, randomness("other networks"), 2)
-	for _, other := range []Params{{4, 64, 0}, {3, 65, 0}, {3, 64, InsecureReferenceSchedule}} {
-		w := newTestWrapper(t, other)
-		surb, key := newSURB(t, p, nodes)
-		first, packet, err := w.Use([]byte("abc"), surb, nil)
-		require.ErrorIs(t, err, ErrParams)
-		require.Equal(t, Address{}, first)
-		require.Equal(t, "abc", string(packet))
-		payload := replyThrough(t, p, nodes, surb, []byte("hello"))
-		before := bytes.Clone(payload)
-		_, err = w.Open(key, payload)
-		require.ErrorIs(t, err, ErrParams)
-		require.Equal(t, before, payload)
-		message, err := newTestWrapper(t, p).Open(key, payload)
+// TestSendersShareNothing: many at once, of several networks, make what each would make alone.
+func TestSendersShareNothing(t *testing.T) {
+	var senders sync.WaitGroup
+	for i := range 8 {
+		p := senderParams[i%len(senderParams)]
+		c := newCorrespondence(t, p, "at once "+strconv.Itoa(i))
+		letters, _ := c.letters(5)
+		addresses, _ := c.addresses(5)
+		path := c.path()
+		surb, key := newSURB(t, p, path)
+		payload := replyThrough(t, p, path, surb, []byte("hello"))
+		wantPackets := make([]byte, 5*p.PacketSize())
+		require.NoError(t, newComposer(p).wrap(wantPackets, randomness("letters"), letters))
+		wantSURBs, _, err := p.NewSURBs(randomness("addresses"), addresses)
 		require.NoError(t, err)
-		require.Equal(t, "hello", string(message))
+		senders.Go(func() {
+			for range 10 {
+				packets, err := p.WrapBatch(nil, randomness("letters"), letters)
+				assert.NoError(t, err)
+				assert.True(t, bytes.Equal(wantPackets, packets))
+				surbs, _, err := p.NewSURBs(randomness("addresses"), addresses)
+				assert.NoError(t, err)
+				for i := range surbs {
+					assert.Equal(t, encoded(t, wantSURBs[i]), encoded(t, surbs[i]))
+				}
+				_, err = key.Open(make([]byte, p.PayloadSize))
+				assert.Equal(t, ErrPayload, err)
+			}
+			message, err := key.Open(payload)
+			assert.NoError(t, err)
+			assert.Equal(t, "hello", string(message))
+		})
 	}
+	senders.Wait()
 }
