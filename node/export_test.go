@@ -1,6 +1,10 @@
 package node
 
-import "sphinxmix.example/node/keyring"
+import (
+	"sync"
+
+	"sphinxmix.example/node/keyring"
+)
 
 // How many packets a node keeps at most: for one peer or one service, opened and not mixed, for one client, in the batch,
 // and there of one sender, if packets are small. And how many bytes all take. What it keeps for clients that are away: mailboxes of one
@@ -63,3 +67,21 @@ type failing struct {
 }
 
 func (f failing) Commit() error { return f.err }
+
+// OnStats makes Stats call f in its midst, once.
+func (n *Node) OnStats(f func()) {
+	for _, k := range *n.keys.Load() {
+		k.Tags = observed{k.Tags, sync.OnceFunc(f)}
+		return
+	}
+}
+
+type observed struct {
+	keyring.Tags
+	counted func()
+}
+
+func (o observed) Len() int {
+	o.counted()
+	return o.Tags.Len()
+}

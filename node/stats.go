@@ -134,17 +134,29 @@ func (h *history) batch(n *Node, senders int) {
 	s.MeanSenders = float64(h.sum) / float64(s.Batches)
 }
 
+// read returns the samples, with the time and the counts up to which the last one is.
+func (h *history) read(n *Node) (now time.Time, counts Counts, samples []Sample) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now = time.Now()
+	last := h.current(n, now)
+	counts = n.Counts()
+	h.fill(last, counts)
+	return now, counts, slices.Clone(h.samples)
+}
+
 // current returns the sample that is being taken at the time now, and begins it if it is not there yet. It is called with
-// mu held.
+// mu held since before that time, so that samples are in order and no count is less than the one before.
 func (h *history) current(n *Node, now time.Time) *Sample {
-	if len(h.samples) > 0 {
-		last := &h.samples[len(h.samples)-1]
-		if age := now.Sub(last.At); age >= 0 && age < SamplePeriod {
-			return last
-		}
-		h.fill(last, n.Counts())
+	last := len(h.samples) - 1
+	if last >= 0 && now.Sub(h.samples[last].At) < SamplePeriod {
+		return &h.samples[last]
 	}
-	h.before, h.sum = n.Counts(), 0
+	counts := n.Counts()
+	if last >= 0 {
+		h.fill(&h.samples[last], counts)
+	}
+	h.before, h.sum = counts, 0
 	if len(h.samples) == maxSamples {
 		h.samples = slices.Delete(h.samples, 0, 1)
 	}
@@ -171,7 +183,7 @@ func (c *Counts) dropped() (sum uint64) {
 // Stats returns what there is to know about the node. Its parts are read one by one, so they may differ by what is under
 // way.
 func (n *Node) Stats() Stats {
-	now := time.Now()
+	now, counts, samples := n.history.read(n)
 	s := Stats{
 		Node:     n.id,
 		Address:  n.cfg.Address,
@@ -180,11 +192,12 @@ func (n *Node) Stats() Stats {
 		State:    Starting,
 		Started:  n.started,
 		Now:      now,
-		Counts:   n.Counts(),
+		Counts:   counts,
 		Held:     int(n.counts.held.Load()),
 		Memory:   n.live.Load() * int64(n.cfg.Network.PacketSize()),
 		Epochs:   n.epochStats(now),
 		Links:    LinkStats{Mixes: int(n.senders.mixes.Load()), Others: int(n.senders.others.Load())},
+		History:  samples,
 	}
 	s.View, s.Attestation = n.viewStats(), n.attested.Load()
 	if n.serving() {
@@ -201,10 +214,6 @@ func (n *Node) Stats() Stats {
 			})
 		}
 	}
-	n.history.mu.Lock()
-	defer n.history.mu.Unlock()
-	n.history.fill(n.history.current(n, now), s.Counts)
-	s.History = slices.Clone(n.history.samples)
 	return s
 }
 
