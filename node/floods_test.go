@@ -146,6 +146,24 @@ func TestFullMixKeepsOutWhoFillsIt(t *testing.T) {
 	})
 }
 
+// TestNewLinkIsNoNewPartOfAFullMix: a mix that fills it and comes back with another link has no place for more.
+func TestNewLinkIsNoNewPartOfAFullMix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, box, service := flooding(t, small, func(cfg *node.Config) { cfg.Mix.Size, cfg.Mix.Interval = batchSize, deadline })
+		service.times = node.MaxHeld
+		mix := n.Link("mix1", n.Mixes[1].Identity, 0)
+		send(t, mix, wrap(t, n, "flood", "", 0))
+		sleep(deadline) // until the service is called
+		require.Equal(t, node.MaxHeld, n.Mixes[0].Stats().Held)
+		mix.Close()
+		synctest.Wait()
+		send(t, n.Link("mix1", n.Mixes[1].Identity, 0), wrap(t, n, "inbox", "one too many", 0))
+		requireDropped(t, n.Mixes[0], map[node.Drop]uint64{node.DropSender: 1})
+		sleep(deadline)
+		require.True(t, box.empty())
+	})
+}
+
 // TestMixesHaveNoShareToFreeze: one sender who fills up what an honest mix brings does not keep that mix from being read.
 func TestMixesHaveNoShareToFreeze(t *testing.T) {
 	if instrumented {

@@ -97,10 +97,13 @@ func (n *Node) receive(ctx context.Context, conn *link.Conn) {
 		default:
 			n.counts.received.Add(1)
 			if now := n.View(); from == nil || now != view {
-				if from != nil {
-					n.senders.leave(from)
+				view = now
+				if name, listed := n.senderOf(conn); from == nil || name != from.name {
+					if from != nil {
+						n.senders.leave(from)
+					}
+					from = n.senders.join(name, listed)
 				}
-				view, from = now, n.senders.join(n.senderOf(conn))
 			}
 			p.epoch = epoch
 			if !p.admit(ctx, from) {
@@ -227,7 +230,7 @@ func (n *Node) mix(ctx context.Context) error {
 			forget.Reset(time.Until(next))
 		}
 	}
-	var held heldSet
+	held := heldSet{of: make(map[string]int)}
 	for {
 		select {
 		case p := <-n.opened:
@@ -249,9 +252,9 @@ func (n *Node) mix(ctx context.Context) error {
 		if len(out) > 0 {
 			n.commit(out)
 			n.counts.batches.Add(1)
-			n.history.batch(n, held.senders)
+			n.history.batch(n, len(held.of))
 			for _, p := range out {
-				held.remove(p.from)
+				held.remove(p.from.name)
 				n.release(p, peers)
 			}
 			n.counts.held.Store(int64(held.packets))
@@ -262,28 +265,27 @@ func (n *Node) mix(ctx context.Context) error {
 	}
 }
 
-// heldSet counts what the strategy holds.
+// heldSet counts what the strategy holds. It goes by names, as the strategy does: a mix that was away has another *sender.
 type heldSet struct {
-	packets, senders int
+	packets int
+	of      map[string]int // packets by the name of their sender; no zeros
 }
 
-func (h *heldSet) add(from *sender) {
+func (h *heldSet) add(name string) {
 	h.packets++
-	if from.held++; from.held == 1 {
-		h.senders++
-	}
+	h.of[name]++
 }
 
-func (h *heldSet) remove(from *sender) {
+func (h *heldSet) remove(name string) {
 	h.packets--
-	if from.held--; from.held == 0 {
-		h.senders--
+	if h.of[name]--; h.of[name] == 0 {
+		delete(h.of, name)
 	}
 }
 
 // hold hands p to the strategy, unless the mix is full and p is of a sender that has more than its part of it.
 func (n *Node) hold(p *packet, held *heldSet, now time.Time) {
-	if held.packets >= n.maxHeld && p.from.held >= n.maxHeld/held.senders {
+	if held.packets >= n.maxHeld && held.of[p.from.name] >= n.maxHeld/len(held.of) {
 		n.drop(p, DropSender)
 		return
 	}
@@ -295,7 +297,7 @@ func (n *Node) hold(p *packet, held *heldSet, now time.Time) {
 	} else {
 		delay = n.cfg.Network.DrawDelay() // the last hop mixes too, and no routing block is for it
 	}
-	held.add(p.from)
+	held.add(p.from.name)
 	n.counts.held.Store(int64(held.packets))
 	n.strategy.Add(mix.Packet[*packet]{Sender: p.from.name, Delay: delay, Item: p}, now)
 }

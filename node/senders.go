@@ -16,7 +16,6 @@ type sender struct {
 	share   chan struct{} // holds one for each packet of its own, from its link to the end of its batch; nil without bound
 	opening chan struct{} // and from its link until it is opened
 	links   int           // guarded by senders.mu
-	held    int           // packets in the strategy; belongs to the mixing goroutine
 }
 
 // senders are those with a link or a packet here.
