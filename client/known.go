@@ -48,6 +48,14 @@ func (k *known) widestAfter(view *directory.View, now time.Time) *directory.View
 	return &w
 }
 
+// Refused returns the mixes that the network's policy refuses, by the newest view that the client has, which asks nobody. The
+// result must not be changed.
+func (c *Client) Refused() []directory.Refusal {
+	c.known.mu.Lock()
+	defer c.known.mu.Unlock()
+	return c.known.newest.Refused
+}
+
 // epoch returns how long the network's epochs are.
 func (k *known) epoch() time.Duration { return k.network().Epoch }
 

@@ -180,37 +180,37 @@ func (n *network) remove(path string) {
 	}
 }
 
-// dial connects a client to the network, and returns the directory that it asks, too.
-func (a *access) dial(ctx context.Context) (*client.Client, *directory.Client, error) {
+// dial connects a client to the network.
+func (a *access) dial(ctx context.Context) (*client.Client, error) {
 	known, where, err := a.directory()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	via, err := a.path()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if a.hops < client.MinHops {
-		return nil, nil, fmt.Errorf("--hops %d: a path has at least %d mixes", a.hops, client.MinHops)
+		return nil, fmt.Errorf("--hops %d: a path has at least %d mixes", a.hops, client.MinHops)
 	}
 	c, err := client.New(ctx, client.Config{Directory: known, Hops: a.hops, Via: via})
-	err = withRefusals(ctx, err, known)
+	err = withRefusals(err, asking(ctx, known))
 	var refused *refusedError
 	switch {
 	case errors.As(err, &refused):
-		return nil, nil, err
+		return nil, err
 	case errors.Is(err, directory.ErrNoAnswer) && len(a.urls) == 0:
-		return nil, nil, fmt.Errorf("the network in %s is not running any more: start one with 'mixnet up'", *a.file)
+		return nil, fmt.Errorf("the network in %s is not running any more: start one with 'mixnet up'", *a.file)
 	case errors.Is(err, client.ErrNetwork):
 		more := "more mixes"
 		if known.Policy != nil {
 			more = "more mixes that its policy allows"
 		}
-		return nil, nil, fmt.Errorf("%w: start %s, or wait some 20 seconds for those that have just started", err, more)
+		return nil, fmt.Errorf("%w: start %s, or wait some 20 seconds for those that have just started", err, more)
 	case err != nil:
-		return nil, nil, fmt.Errorf("%w (the network is the one %s)", err, where)
+		return nil, fmt.Errorf("%w (the network is the one %s)", err, where)
 	}
-	return c, known, nil
+	return c, nil
 }
 
 // explain says of a request's error what it means to who runs a command.

@@ -33,7 +33,7 @@ func pingCommand() *cobra.Command {
 		if *timeout <= 0 {
 			return fmt.Errorf("--timeout %v: must be positive", *timeout)
 		}
-		c, _, err := through.dial(cmd.Context())
+		c, err := through.dial(cmd.Context())
 		if err != nil {
 			return err
 		}

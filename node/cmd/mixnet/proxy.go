@@ -52,7 +52,7 @@ there yet; the exit status is then 2 where the configuration is wrong.`,
 		if err := checkProxyListen(p.listen, false); err != nil {
 			return fmt.Errorf("--listen %w: give a loopback address like 127.0.0.1:1080; for others, make a file with 'mixnet init proxy' and set shared = true in it", err)
 		}
-		c, known, err := through.dial(cmd.Context())
+		c, err := through.dial(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ there yet; the exit status is then 2 where the configuration is wrong.`,
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "Programs reach the network by the proxy at %s, SOCKS5 or HTTP CONNECT. Stop it with Ctrl-C.\n", listener.Addr())
 		e := newEntrance(p, p.log.logger(cmd.ErrOrStderr()))
-		e.open(sayingRefusals(c.Dial, known), c.Err)
+		e.open(sayingRefusals(c.Dial, c.Refused), c.Err)
 		return e.serve(cmd.Context(), listener)
 	}
 	return cmd
@@ -97,7 +97,7 @@ func (l *loadedProxy) run(ctx context.Context, log *slog.Logger) error {
 	c, err := l.connect(ctx, cfg, log)
 	if c != nil {
 		defer c.Close()
-		e.open(sayingRefusals(c.Dial, cfg.Directory), c.Err)
+		e.open(sayingRefusals(c.Dial, c.Refused), c.Err)
 		log.Info("connected to the network")
 		<-ctx.Done()
 	}
@@ -135,7 +135,7 @@ func (l *loadedProxy) connect(ctx context.Context, cfg client.Config, log *slog.
 		if err == nil || ctx.Err() != nil {
 			return c, nil
 		}
-		err = withRefusals(ctx, err, cfg.Directory)
+		err = withRefusals(err, asking(ctx, cfg.Directory))
 		if err.Error() != said {
 			said = err.Error()
 			log.Warn("not in the network yet, trying again", "error", err)

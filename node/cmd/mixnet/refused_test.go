@@ -13,7 +13,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -21,22 +23,21 @@ import (
 
 	"sphinxmix.example/client"
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/nodetest"
 	"sphinxmix.example/tao"
 )
 
 // TestRefusalsSayHowManyAndWhy the first, and what tells more.
 func TestRefusalsSayHowManyAndWhy(t *testing.T) {
-	require.Empty(t, refusals(nil))
-	require.Empty(t, refusals(new(directory.View)))
-	view := &directory.View{Refused: []directory.Refusal{
+	refused := []directory.Refusal{
 		{Node: directory.NodeID{0xab}, Address: "mix.example.org:7000", Err: fmt.Errorf("%w: 12 has run", tao.ErrProgram)},
 		{Node: directory.NodeID{0xcd}, Address: "other.example.org:7000", Err: tao.ErrRevoked},
-	}}
+	}
 	require.Equal(t, "the network's policy refuses 2 mixes, ab0000000000000000000000 at mix.example.org:7000 for one: "+
-		"the policy does not know the program: 12 has run; 'mixnet policy explain' says more", refusals(view))
-	view.Refused = view.Refused[:1]
-	require.Contains(t, refusals(view), "refuses 1 mix, ab")
-	err := error(&refusedError{fmt.Errorf("%w: paths of 3 take 4 mixes, and it has 0", client.ErrNetwork), refusals(view)})
+		"the policy does not know the program: 12 has run; 'mixnet policy explain' says more", refusals(refused))
+	refused = refused[:1]
+	require.Contains(t, refusals(refused), "refuses 1 mix, ab")
+	err := error(&refusedError{fmt.Errorf("%w: paths of 3 take 4 mixes, and it has 0", client.ErrNetwork), refusals(refused)})
 	require.True(t, errors.Is(err, client.ErrNetwork))
 }
 
@@ -104,10 +105,48 @@ func TestNetworkOfMixesThatAreRefused(t *testing.T) {
 	// Programs of a proxy that has had a network are told, too.
 	known, _, err := (&access{urls: flags[1:2], key: flags[3], policyKey: flags[5]}).directory()
 	require.NoError(t, err)
+	view, err := known.Fetch(t.Context())
+	require.NoError(t, err)
 	for _, lost := range []error{client.ErrNetwork, client.ErrNoService, client.ErrView} {
-		dial := sayingRefusals(func(context.Context, string, string) (net.Conn, error) { return nil, lost }, known)
+		dial := sayingRefusals(func(context.Context, string, string) (net.Conn, error) { return nil, lost }, func() []directory.Refusal { return view.Refused })
 		_, err = dial(t.Context(), "", "a.example.org:80")
 		require.ErrorIs(t, err, lost)
 		require.Equal(t, lost != client.ErrView, regexp.MustCompile("policy refuses 5 mixes").MatchString(err.Error()))
 	}
 }
+
+// TestProgramsDoNotHaveTheDirectoryAsked when they get no connection: it would learn when they want one.
+func TestProgramsDoNotHaveTheDirectoryAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{Mixes: 6, Attested: true, Papers: func(i int, p *nodetest.Papers) {
+			if i == 5 {
+				p.Rogue, p.Program = true, sha256.Sum256([]byte("another program"))
+			}
+		}})
+		n.Lie()
+		time.Sleep(2 * nodetest.Refresh)
+		known := n.Directory()
+		var asked atomic.Int32
+		honest := known.HTTP.Transport
+		known.HTTP.Transport = transport(func(r *http.Request) (*http.Response, error) {
+			asked.Add(1)
+			return honest.RoundTrip(r)
+		})
+		c, err := client.New(t.Context(), client.Config{Directory: known, Dial: n.Dialer("alice")})
+		require.NoError(t, err)
+		defer c.Close()
+		before := asked.Load()
+		require.Positive(t, before)
+		dial := sayingRefusals(c.Dial, c.Refused)
+		for range 3 {
+			_, err := dial(t.Context(), "", "a.example.org:80") // there are no exits here
+			require.ErrorIs(t, err, client.ErrNoService)
+			require.ErrorContains(t, err, "the network's policy refuses 1 mix, "+n.Mixes[5].ID().String())
+		}
+		require.Equal(t, before, asked.Load())
+	})
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }

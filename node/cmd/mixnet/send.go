@@ -49,7 +49,7 @@ printed, unless --output names a file for the reply.`,
 		}
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), *timeout, fmt.Errorf("not finished after %v; allow longer with --timeout", *timeout))
 		defer cancel()
-		c, _, err := through.dial(ctx)
+		c, err := through.dial(ctx)
 		if err != nil {
 			return err
 		}

@@ -162,7 +162,7 @@ func (l *localNetwork) use(ctx context.Context, out io.Writer, socks net.Listene
 	}
 	flow := new(flow)
 	e := newEntrance(newProxySettings(), slog.New(slog.DiscardHandler))
-	e.open(l.journeys.dialer(flow.dialer(sayingRefusals(c.Dial, l.directory))), c.Err)
+	e.open(l.journeys.dialer(flow.dialer(sayingRefusals(c.Dial, c.Refused))), c.Err)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
