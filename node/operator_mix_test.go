@@ -1,9 +1,11 @@
 package node_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +44,7 @@ func TestOperatorSeesTheMix(t *testing.T) {
 		require.EqualValues(t, 1, s.Dropped[node.DropReplay])
 		require.Positive(t, s.LoopsReturned)
 		require.Len(t, s.Peers, 3)
+		require.True(t, slices.IsSortedFunc(s.Peers, func(a, b node.PeerStats) int { return bytes.Compare(a.Node[:], b.Node[:]) }))
 		require.Len(t, s.Epochs, 2, "the current one and the next")
 		metrics := get(mix, "/metrics").Body.String()
 		require.Contains(t, metrics, "\nmixnet_packets_dropped_total{reason=\"replay\"} 1\n")

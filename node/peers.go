@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,9 +158,7 @@ func (p *peer) trustedUntil(view *directory.View, now time.Time) time.Time {
 
 // tell lets Stats know who the peers are.
 func (ps *peers) tell() {
-	all := slices.SortedFunc(maps.Values(ps.known), func(a, b *peer) int {
-		return strings.Compare(a.desc.ID().String(), b.desc.ID().String())
-	})
+	all := slices.Collect(maps.Values(ps.known))
 	ps.node.peers.Store(&all)
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"sync"
@@ -213,6 +214,7 @@ func (n *Node) Stats() Stats {
 				Sent: p.sent.Load(), Lost: p.lost.Load(),
 			})
 		}
+		slices.SortFunc(s.Peers, func(a, b PeerStats) int { return bytes.Compare(a.Node[:], b.Node[:]) })
 	}
 	return s
 }
