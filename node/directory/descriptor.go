@@ -54,6 +54,8 @@ type Descriptor struct {
 	Weight   uint8             // how many paths the node can take, relative to others: 1 to MaxWeight
 	Version  uint64            // higher in each descriptor than in all before: a time in milliseconds since 1970
 	Expires  time.Time         // from when on the descriptor is worth nothing; in whole seconds
+
+	id NodeID // of Identity; zero where it has not been computed
 }
 
 // EpochKey is a mix key and the epoch that it serves. The epochs of one descriptor are less than 256 apart, so that
@@ -74,7 +76,12 @@ func (d *Descriptor) Key(epoch uint64) (sphinx.PublicKey, bool) {
 }
 
 // ID returns the node's name in routing blocks.
-func (d *Descriptor) ID() NodeID { return NodeIDOf(d.Identity) }
+func (d *Descriptor) ID() NodeID {
+	if d.id == (NodeID{}) {
+		return NodeIDOf(d.Identity)
+	}
+	return d.id
+}
 
 // SignDescriptor returns d, signed by key, as ParseDescriptor reads it: at most MaxDescriptorSize bytes. It puts in the
 // identity and DefaultWeight if d has none, sorts the services, and cuts Expires down to the second; d itself stays as it is. The error
@@ -135,7 +142,7 @@ func parseDescriptor(signed []byte) (*Descriptor, error) {
 	if err := d.validate(); err != nil {
 		return nil, err
 	}
-	d.Evidence = bytes.Clone(d.Evidence)
+	d.Evidence, d.id = bytes.Clone(d.Evidence), NodeIDOf(d.Identity)
 	return d, nil
 }
 

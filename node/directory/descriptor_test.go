@@ -38,6 +38,7 @@ func TestDescriptorRoundTrip(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, d, got)
 			require.Equal(t, NodeIDOf(d.Identity), got.ID())
+			require.Equal(t, got.ID(), (&Descriptor{Identity: d.Identity}).ID(), "one that nobody has read")
 		})
 	}
 }

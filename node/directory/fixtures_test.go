@@ -33,7 +33,7 @@ func mixKey(n byte) (key sphinx.PublicKey) {
 	return key
 }
 
-// describe returns a descriptor of node n that is good for an hour from start.
+// describe returns a descriptor of node n that is good for an hour from start, as it is when it has been read.
 func describe(n byte) Descriptor {
 	return Descriptor{
 		Identity: public(identity(n)),
@@ -44,6 +44,7 @@ func describe(n byte) Descriptor {
 		Weight:   DefaultWeight,
 		Version:  1,
 		Expires:  start.Add(time.Hour),
+		id:       NodeIDOf(public(identity(n))),
 	}
 }
 
