@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -95,7 +96,7 @@ func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
 		}
 		server := node.OperatorServer(mix.stats, log, further...)
 		defer server.Close()
-		go server.Serve(operator) // until Close
+		go serveOperator(server, operator, log)
 		log.Info("the operator's page is open", "url", "http://"+operator.Addr().String())
 	}
 
@@ -128,6 +129,14 @@ func (l *loadedNode) run(ctx context.Context, log *slog.Logger) error {
 	mix.node.Store(n)
 	log.Info("the mix runs", "node", n.ID().String(), "address", l.settings.address, "strategy", l.settings.mix.Strategy)
 	return serveUntil(ctx, n, l.settings.drain, log)
+}
+
+// serveOperator shows the operator's page until server is closed. It says so where the page ends before: the mix goes on
+// without.
+func serveOperator(server *http.Server, listener net.Listener, log *slog.Logger) {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		log.Error("the operator's page is gone until the mix is started anew", "error", err)
+	}
 }
 
 // operated is a mix as its operator sees it: there before it runs.

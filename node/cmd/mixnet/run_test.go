@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -292,4 +295,25 @@ func TestMixesOfUpSayTheirVersion(t *testing.T) {
 	for _, n := range local.nodes {
 		require.Equal(t, version(), n.Stats().Version)
 	}
+}
+
+// TestOperatorsPageDoesNotEndUnseen, and that it is closed with its mix is no news.
+func TestOperatorsPageDoesNotEndUnseen(t *testing.T) {
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	closed := func() net.Listener {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		require.NoError(t, listener.Close())
+		return listener
+	}
+	serveOperator(new(http.Server), closed(), log)
+	require.Contains(t, said.String(), "the operator's page is gone")
+	require.Contains(t, said.String(), "use of closed network connection")
+
+	said.Reset()
+	server := new(http.Server)
+	require.NoError(t, server.Close())
+	serveOperator(server, closed(), log)
+	require.Empty(t, said.String())
 }
