@@ -133,7 +133,7 @@ func (e *remedied) Error() string { return e.wrong + "; " + e.advice }
 
 // refuseWith refuses a setting for an error, with the error's own remedy where it has one.
 func (c *configuration) refuseWith(key string, err error) {
-	c.refuse(key, err.Error())
+	c.refuse(key, plain(err))
 	var known *remedied
 	if errors.As(err, &known) {
 		last := &c.problems[len(c.problems)-1]

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -39,7 +38,7 @@ func main() {
 			os.Exit(exitConfig)
 		}
 	default:
-		fmt.Fprintln(os.Stderr, "mixnet: "+strings.ReplaceAll(err.Error(), "\n", " "))
+		fmt.Fprintln(os.Stderr, "mixnet: "+plain(err))
 	}
 	os.Exit(1)
 }

@@ -9,7 +9,7 @@ import (
 
 // ownNames matches the names of the program's own parts where errors begin with them: at the start of a text or a line,
 // and behind another part.
-var ownNames = regexp.MustCompile(`(^|: |\n)(?:(?:node|mix|directory|sphinx|exit|tao|tpm|swtpm): )+`)
+var ownNames = regexp.MustCompile(`(^|: |\n)(?:(?:node|mix|directory|keyring|link|replay|sphinx|client|exit|socks5|stream|tao|tpm|swtpm): )+`)
 
 // plain takes the names of the program's own parts from an error: the key that stands before it says more.
 func plain(err error) string {
