@@ -134,10 +134,10 @@ func (m *metrics) collectPackets(into chan<- prometheus.Metric, s Stats) {
 		into <- m.dropped.is(float64(s.Dropped[reason]), reason.String())
 	}
 	into <- m.batches.is(float64(s.Batches))
-	fewest, mean, most := sendersSince(s.History, s.Now.Add(-time.Minute))
-	into <- m.senders.is(fewest, "min")
-	into <- m.senders.is(mean, "mean")
-	into <- m.senders.is(most, "max")
+	lately := s.Since(s.Now.Add(-time.Minute))
+	into <- m.senders.is(float64(lately.MinSenders), "min")
+	into <- m.senders.is(lately.MeanSenders, "mean")
+	into <- m.senders.is(float64(lately.MaxSenders), "max")
 	into <- m.held.is(float64(s.Held))
 	into <- m.memory.is(float64(s.Memory))
 	into <- m.coverSent.is(float64(s.LoopsSent), "loop")
@@ -222,27 +222,6 @@ func (s Stats) epochsByPlace() (places [len(epochPlaces)]*EpochStats) {
 		}
 	}
 	return places
-}
-
-// sendersSince returns the anonymity sets of the batches since a time: the smallest, the mean, the largest.
-func sendersSince(history []Sample, since time.Time) (fewest, mean, most float64) {
-	var batches, sum float64
-	for _, sample := range history {
-		if sample.Batches == 0 || sample.At.Before(since) {
-			continue
-		}
-		if batches == 0 {
-			fewest = float64(sample.MinSenders)
-		}
-		fewest = min(fewest, float64(sample.MinSenders))
-		most = max(most, float64(sample.MaxSenders))
-		batches += float64(sample.Batches)
-		sum += float64(sample.Batches) * sample.MeanSenders
-	}
-	if batches == 0 {
-		return 0, 0, 0
-	}
-	return fewest, sum / batches, most
 }
 
 func one(is bool) float64 {

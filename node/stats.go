@@ -113,6 +113,37 @@ type Sample struct {
 	LoopsSent, LoopsLost uint64 // of the node's own cover traffic
 }
 
+// Since returns the samples of the History that began at start or later as one: At is when the first of them did, and
+// MeanSenders is of all their batches. It is the zero Sample where there are none.
+func (s Stats) Since(start time.Time) Sample {
+	var sum Sample
+	var senders float64
+	for _, sample := range s.History {
+		if sample.At.Before(start) {
+			continue
+		}
+		if sum.At.IsZero() {
+			sum.At = sample.At
+		}
+		sum.Received += sample.Received
+		sum.Sent += sample.Sent
+		sum.Dropped += sample.Dropped
+		sum.LoopsSent += sample.LoopsSent
+		sum.LoopsLost += sample.LoopsLost
+		if sample.Batches == 0 {
+			continue
+		}
+		if sum.Batches == 0 || sample.MinSenders < sum.MinSenders {
+			sum.MinSenders = sample.MinSenders
+		}
+		sum.MaxSenders = max(sum.MaxSenders, sample.MaxSenders)
+		sum.Batches += sample.Batches
+		senders += float64(sample.Batches) * sample.MeanSenders
+		sum.MeanSenders = senders / float64(sum.Batches)
+	}
+	return sum
+}
+
 // history keeps the samples of the last hour.
 type history struct {
 	mu      sync.Mutex

@@ -192,37 +192,23 @@ func printEpochs(t table, s *node.Stats) {
 
 // printAnonymity writes between how many senders the packets of the last hour were hidden.
 func printAnonymity(t table, s *node.Stats) {
-	batches, least, most, sum := uint64(0), 0, 0, 0.0
-	for _, sample := range s.History {
-		if sample.Batches == 0 {
-			continue
-		}
-		if batches == 0 || sample.MinSenders < least {
-			least = sample.MinSenders
-		}
-		most = max(most, sample.MaxSenders)
-		batches += sample.Batches
-		sum += sample.MeanSenders * float64(sample.Batches)
-	}
-	if batches == 0 {
+	hour := s.Since(time.Time{})
+	if hour.Batches == 0 {
 		t.line("anonymity", "nothing was released in the last hour (%s)", s.Strategy)
 		return
 	}
-	t.line("anonymity", "%d to %d senders, %.1f on average, in %d batches of the last hour (%s)", least, most, sum/float64(batches), batches, s.Strategy)
+	t.line("anonymity", "%d to %d senders, %.1f on average, in %d batches of the last hour (%s)",
+		hour.MinSenders, hour.MaxSenders, hour.MeanSenders, hour.Batches, s.Strategy)
 }
 
 // printLoops writes how much of the mix's own traffic did not come back.
 func printLoops(t table, s *node.Stats) {
-	var sent, lost uint64
-	for _, sample := range s.History {
-		sent += sample.LoopsSent
-		lost += sample.LoopsLost
-	}
-	if sent == 0 {
+	hour := s.Since(time.Time{})
+	if hour.LoopsSent == 0 {
 		t.line("loops", "none sent in the last hour")
 		return
 	}
-	t.line("loops", "%.1f %% of %d lost in the last hour", 100*float64(lost)/float64(sent), sent)
+	t.line("loops", "%.1f %% of %d lost in the last hour", 100*float64(hour.LoopsLost)/float64(hour.LoopsSent), hour.LoopsSent)
 }
 
 // lately returns how many packets a second came and went in about a minute.
