@@ -75,6 +75,17 @@ func (c *Client) Cover() CoverStats {
 	}
 }
 
+// countLost counts the loops that are lost, unless that was done less than a second ago, and returns when it was done last:
+// it looks at all that the client expects, which is too much for each packet.
+func (c *Client) countLost(counted time.Time) time.Time {
+	now := time.Now()
+	if now.Sub(counted) < time.Second {
+		return counted
+	}
+	c.covers.lost.Add(c.book.giveUp(now))
+	return now
+}
+
 // never is longer than any wait, and short enough to be computed with.
 const never = 100 * 365 * 24 * time.Hour
 
@@ -88,6 +99,7 @@ func (c *Client) cover(s *session) error {
 	mean := time.Duration(min(float64(time.Second)/rate, float64(never)))
 	gap := time.NewTimer(directory.Exponential(mean, never))
 	defer gap.Stop()
+	counted := time.Now()
 	for {
 		select {
 		case <-gap.C:
@@ -95,7 +107,7 @@ func (c *Client) cover(s *session) error {
 			return nil
 		}
 		gap.Reset(directory.Exponential(mean, never))
-		c.covers.lost.Add(c.book.giveUp(time.Now()))
+		counted = c.countLost(counted)
 		wrap := c.drop
 		if directory.Fraction()*rate < c.cfg.Cover.Loops {
 			wrap = c.loop

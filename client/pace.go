@@ -149,9 +149,6 @@ func (c *Client) fill(s *session) error {
 		case <-s.ctx.Done():
 			return nil
 		}
-		if now := time.Now(); now.Sub(counted) >= time.Second {
-			c.covers.lost.Add(c.book.giveUp(now))
-			counted = now
-		}
+		counted = c.countLost(counted)
 	}
 }
