@@ -146,15 +146,13 @@ func (d *Device) checkBank() error {
 	return ErrNoBank
 }
 
-const lastRegister = 23
-
 // checkRegisters makes sure of one register or more, that there are, in ascending order.
 func checkRegisters(registers []uint8) error {
 	if len(registers) == 0 {
 		return fmt.Errorf("no register is given")
 	}
 	for i, register := range registers {
-		if register > lastRegister {
+		if register > tao.LastRegister {
 			return fmt.Errorf("there is no register %d", register)
 		}
 		if i > 0 && registers[i-1] >= register {

@@ -20,9 +20,6 @@ const (
 	lastChain  tpm2.TPMHandle = 0x01c001ff
 )
 
-// maxCertificates is how many an enrolment has room for.
-const maxCertificates = 4
-
 // Endorsement returns the endorsement key and what certificates the TPM has for it: the key on P-256 if there is one
 // for that, else the RSA key of 2048 bits if there is one for that, else the key on P-256 without any. A certificate
 // that crypto/x509 cannot read, or that is of a key made from another template, counts as none. It stays the same until
@@ -127,7 +124,7 @@ func (d *Device) endorsementKey() (key *object, certificates [][]byte, err error
 				return nil, nil, err
 			}
 			certificates = append(certificates[:1], chain...)
-			return key, certificates[:min(len(certificates), maxCertificates)], nil
+			return key, certificates[:min(len(certificates), tao.MaxCertificates)], nil
 		}
 		if d.flush(key.handle, &err); err != nil {
 			return nil, nil, err
@@ -172,7 +169,7 @@ func splitCertificates(b []byte) (all [][]byte) {
 // chain returns the certificates of authorities that the TPM's maker has left in it.
 func (d *Device) chain() ([][]byte, error) {
 	got, err := tpm2.GetCapability{
-		Capability: tpm2.TPMCapHandles, Property: uint32(indexChain), PropertyCount: maxCertificates,
+		Capability: tpm2.TPMCapHandles, Property: uint32(indexChain), PropertyCount: tao.MaxCertificates,
 	}.Execute(&d.connection)
 	if err != nil {
 		return nil, err

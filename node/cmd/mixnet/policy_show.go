@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -157,7 +158,7 @@ func printPolicy(to io.Writer, p *tao.Policy, names *draft) {
 			attestors[len(attestors)-1] += " (proves nothing of a machine)"
 		}
 	}
-	t.line("attestors", "%s", orNothing(strings.Join(attestors, ", ")))
+	t.line("attestors", "%s", cmp.Or(strings.Join(attestors, ", "), "none"))
 	t.line("must quote", "every %s", short(p.MaxAge))
 	t.line("must mix", "%d senders or more, waiting for %s or longer; mean delays of %s or more", p.Minimum.Size, short(p.Minimum.Interval), short(p.Minimum.MeanDelay))
 	t.line("events in", "register %d", p.LogRegister)
@@ -211,8 +212,6 @@ func either(is bool, text, otherwise string) string {
 	}
 	return otherwise
 }
-
-func orNothing(text string) string { return either(text == "", "none", text) }
 
 // showEnrolment writes what is in a node's enrolment.
 func showEnrolment(to io.Writer, file string) error {
