@@ -16,7 +16,7 @@ type ProverConfig struct {
 	Attestor Attestor
 	Record   []byte   // that enrolled the node, signed
 	Program  [32]byte // SHA-256 of the program that runs: see ProgramDigest
-	Register uint8    // that events are measured into, 0 to 15; DefaultRegister if zero
+	Register uint8    // that events are measured into, 1 to 15; DefaultRegister if zero
 
 	// LogFile keeps the log for as long as the machine runs, and must be this node's alone. It may be empty where the
 	// attestor's registers end with the process.

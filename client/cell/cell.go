@@ -4,8 +4,10 @@
 //
 //	stream(8) ‖ sequence(4) ‖ flags(1) ‖ number of SURBs(1) ‖ length of data(2) ‖ SURBs ‖ data
 //
-// with big-endian numbers. The stream is the sender's random number for one message, the sequence counts its cells from
-// 0. The packet's own padding brings every cell to one size.
+// with big-endian numbers. The packet's own padding brings every cell to one size.
+//
+// In a message and its reply the stream is the sender's random number for the message, and the sequence counts cells from 0.
+// Of a session of streams they are its id and a number that package stream gives.
 package cell
 
 import (
