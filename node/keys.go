@@ -63,10 +63,7 @@ func (n *Node) rotate(ctx context.Context) error {
 			if err := n.useKeys(); err != nil {
 				return err
 			}
-			select {
-			case n.keysChanged <- struct{}{}:
-			default:
-			}
+			wake(n.keysChanged)
 		}
 		wait := maxKeyWait
 		if err == nil && !next.IsZero() {

@@ -116,10 +116,7 @@ func (m *mailboxes) leave(n *Node, d *delivery) {
 	}
 	m.boundCount(n, box.host)
 	m.boundMemory(n)
-	select {
-	case m.left <- struct{}{}:
-	default:
-	}
+	wake(m.left)
 }
 
 // offer gives the reply p to its client's mailbox, or drops it. It holds the lock meanwhile, so that nothing comes into

@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -71,7 +69,7 @@ func (n *Node) enlist(ctx context.Context) error {
 		case <-n.seen:
 		case <-n.keysChanged:
 			// All nodes have new keys at once; the directory need not hear of all of them at once.
-			announce.Reset(below(n.cfg.Network.Epoch / 16))
+			announce.Reset(time.Duration(directory.Fraction() * float64(n.cfg.Network.Epoch/16)))
 			continue
 		case <-announce.C:
 			told.at = time.Time{}
@@ -136,13 +134,6 @@ func policyVersion(view *directory.View) uint64 {
 		return 0
 	}
 	return view.Policy.Version
-}
-
-// below draws a duration from 0 to d, of which it does not matter that the last ones are a little less likely.
-func below(d time.Duration) time.Duration {
-	var b [8]byte
-	rand.Read(b[:])
-	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(max(d, 1)))
 }
 
 // isDue reports whether the directory is to be told of the node again.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -220,7 +219,7 @@ func (n *Node) Stats() Stats {
 		Node:     n.id,
 		Address:  n.cfg.Address,
 		Version:  n.cfg.Version,
-		Strategy: cmp.Or(n.cfg.Mix.Strategy, "threshold"),
+		Strategy: n.cfg.Mix.Strategy,
 		State:    Starting,
 		Started:  n.started,
 		Now:      now,

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
@@ -48,7 +49,7 @@ func (p *publication) page(key ed25519.PublicKey, attested func(*Descriptor) str
 	fmt.Fprintf(table, "NODE\tADDRESS\tEPOCHS\tWEIGHT\tSERVICES\tEVIDENCE\tEXPIRES\n")
 	for _, d := range nodes {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
-			d.ID(), d.Address, epochs(d.Keys), d.Weight, orDash(strings.Join(d.Services, " ")), attested(d), date(d.Expires))
+			d.ID(), d.Address, epochs(d.Keys), d.Weight, cmp.Or(strings.Join(d.Services, " "), "-"), attested(d), date(d.Expires))
 	}
 	table.Flush()
 	return text.Bytes()
@@ -74,11 +75,4 @@ func (s *Server) attested(d *Descriptor) string {
 		return fmt.Sprintf("%d bytes", len(d.Evidence)) // nobody has judged it here
 	}
 	return fmt.Sprintf("%s until %s", r.judged.verdict.Record.Kind, date(r.judged.verdict.Until))
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

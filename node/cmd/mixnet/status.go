@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -116,7 +117,7 @@ func printStatus(to io.Writer, s *node.Stats) {
 	for _, reason := range slices.Sorted(maps.Keys(s.Dropped)) {
 		drops = append(drops, fmt.Sprintf("%s %d", reason, s.Dropped[reason]))
 	}
-	t.line("dropped", "%s", orNone(strings.Join(drops, ", ")))
+	t.line("dropped", "%s", cmp.Or(strings.Join(drops, ", "), "nothing"))
 	printLoops(t, s)
 	t.line("links", "from %d mixes and %d others", s.Links.Mixes, s.Links.Others)
 	connected := 0
@@ -228,10 +229,3 @@ func lately(s *node.Stats) (in, out float64, over time.Duration) {
 
 // lapse rounds a duration for people.
 func lapse(d time.Duration) time.Duration { return d.Round(time.Second) }
-
-func orNone(text string) string {
-	if text == "" {
-		return "nothing"
-	}
-	return text
-}
