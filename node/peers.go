@@ -162,7 +162,7 @@ func (ps *peers) tell() {
 	ps.node.peers.Store(&all)
 }
 
-// run is stage 5 for one peer.
+// run is stage 6 for one peer.
 func (p *peer) run(ctx context.Context) {
 	defer p.stop()
 	defer p.discard()

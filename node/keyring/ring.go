@@ -75,8 +75,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Ring is the keys of a mix. Its methods may be called by several goroutines at once, and none but Advance, Close and
-// Commit ever waits. It is never printed.
+// Ring is the keys of a mix. Its methods may be called by several goroutines at once, and none but Advance and Close ever
+// waits. It is never printed.
 type Ring struct {
 	cfg    Config
 	folder *folder // nil for keys in memory only
