@@ -103,29 +103,13 @@ const maxLinger = 2 * time.Minute
 func (ps *peers) follow(view *directory.View, now time.Time) (next time.Time) {
 	ps.view = view
 	for id, known := range ps.known {
-		if view != nil {
-			desc, listed := view.Node(id)
-			switch {
-			case listed && desc.Address == known.desc.Address:
-				known.see(desc, view, now)
-				continue
-			case !listed && known.until.IsZero() && !known.failing.Load():
-				known.until = now.Add(min(maxLinger, ps.node.cfg.Network.Epoch))
-			}
-			if !listed && now.Before(known.until) {
-				if end := known.trustedUntil(view, now); end.Before(known.until) {
-					known.until = end
-				}
-			}
-			if !listed && now.Before(known.until) {
-				if next.IsZero() || known.until.Before(next) {
-					next = known.until
-				}
-				continue
-			}
+		switch {
+		case view == nil || !known.stays(view, now):
+			known.stop()
+			delete(ps.known, id)
+		case !known.until.IsZero() && (next.IsZero() || known.until.Before(next)):
+			next = known.until
 		}
-		known.stop()
-		delete(ps.known, id)
 	}
 	ps.tell()
 	return next
@@ -145,6 +129,25 @@ func (ps *peers) start(desc *directory.Descriptor) *peer {
 func (p *peer) see(desc *directory.Descriptor, view *directory.View, now time.Time) {
 	p.listed, p.until = desc, time.Time{}
 	p.trust = trust{view.Policy, view.TrustedUntil(desc, now)}
+}
+
+// stays reports whether a view leaves the peer its place: it lists it with the same address, or has not for a while only,
+// and the peer could be reached and is trusted. Then until says when it is over.
+func (p *peer) stays(view *directory.View, now time.Time) bool {
+	if desc, listed := view.Node(p.desc.ID()); listed {
+		p.see(desc, view, now)
+		return desc.Address == p.desc.Address
+	}
+	if p.until.IsZero() && !p.failing.Load() {
+		p.until = now.Add(min(maxLinger, p.node.cfg.Network.Epoch))
+	}
+	if !now.Before(p.until) {
+		return false
+	}
+	if end := p.trustedUntil(view, now); end.Before(p.until) {
+		p.until = end
+	}
+	return now.Before(p.until)
 }
 
 // trustedUntil returns until when a view's policy trusts the peer, which the view does not list. Packets wait meanwhile,
