@@ -55,6 +55,13 @@ type fetched struct {
 	hash  [sha256.Size]byte // of the signed bytes
 }
 
+// Validate returns what is wrong with the fields, as every other call does before it asks anybody. The error wraps ErrKey where it
+// is a key.
+func (c *Client) Validate() error {
+	_, err := c.servers()
+	return err
+}
+
 // Fetch returns the view of the network, which is never older than one that it returned before. A view that is still
 // current is not transferred again. Where no server has a newer view than the last, that one is returned while it is
 // good. A descriptor that has not changed since the last view is not checked again. The error wraps what [ParseView]

@@ -285,9 +285,11 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 
 func TestUnusableURLIsRefused(t *testing.T) {
 	for _, url := range []string{"", "127.0.0.1:8080", "localhost:8080", "ftp://host:1", "http://", "http://u:p@host:1", "http://host:1\n"} {
-		_, err := (&Client{URLs: []string{url}, Key: public(directoryKey)}).Fetch(t.Context())
+		client := &Client{URLs: []string{url}, Key: public(directoryKey)}
+		_, err := client.Fetch(t.Context())
 		require.ErrorContains(t, err, "http://host:port", "%q", url)
 		require.ErrorContains(t, err, strconv.Quote(url))
+		require.Equal(t, err, client.Validate())
 	}
 }
 

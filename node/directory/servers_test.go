@@ -197,6 +197,10 @@ func TestAClientWithoutServersSaysSo(t *testing.T) {
 	client.URLs = append(client.URLs, "ftp://typo")
 	_, err = client.Fetch(t.Context())
 	require.ErrorContains(t, err, "ftp://typo")
+	client.URLs = client.URLs[:1]
+	require.NoError(t, client.Validate())
+	client.Policy = make([]byte, 32)
+	require.ErrorIs(t, client.Validate(), ErrKey)
 	require.Zero(t, a.asked, "a mistake that shows only on a bad day")
 }
 
