@@ -97,12 +97,17 @@ func (s *server) accept(ctx context.Context, ln net.Listener, running *sync.Wait
 			}
 			return nil
 		case err == nil:
+			if wait > 0 {
+				s.cfg.Log.Info("connections can be accepted again")
+			}
 			wait = 0
 		case !temporary(err):
 			return fmt.Errorf("link: accept: %w", err)
 		default:
+			if wait == 0 {
+				s.cfg.Log.Warn("connections cannot be accepted for now", "error", withoutAddress(err))
+			}
 			wait = min(max(2*wait, shortestWait), longestWait)
-			s.cfg.Log.Warn("cannot accept connections for now", "error", withoutAddress(err), "wait", wait)
 			select {
 			case <-ctx.Done():
 			case <-time.After(wait):

@@ -5,8 +5,10 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -337,7 +339,10 @@ func TestServeOutlastsATemporaryFailure(t *testing.T) {
 			flaky.errs = append(flaky.errs, outOfFiles)
 		}
 		conns := make(chan *link.Conn, 1)
-		stop := serve(t, flaky, config("mix"), func(ctx context.Context, c *link.Conn) {
+		var log journal
+		cfg := config("mix")
+		cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		stop := serve(t, flaky, cfg, func(ctx context.Context, c *link.Conn) {
 			conns <- c
 			<-ctx.Done()
 		})
@@ -349,6 +354,8 @@ func TestServeOutlastsATemporaryFailure(t *testing.T) {
 			waits = append(waits, flaky.at[i+1].Sub(flaky.at[i])/time.Millisecond)
 		}
 		assert.Equal(t, []time.Duration{5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000}, waits)
+		assert.Equal(t, 1, strings.Count(log.String(), "cannot be accepted"), log.String())
+		assert.Equal(t, 1, strings.Count(log.String(), "can be accepted again"), log.String())
 	})
 }
 
