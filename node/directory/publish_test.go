@@ -195,7 +195,7 @@ func TestDirectoryUnderLoad(t *testing.T) {
 					t.Errorf("version %d after %d", v.Version, last)
 				}
 				last = v.Version
-				v.WithService("echo")
+				v.Node(NodeID{})
 			}
 		})
 	}

@@ -38,7 +38,6 @@ func TestClientsTrustNobodyWhoBreaksARule(t *testing.T) {
 			d := mustNode(t, v, 2)
 			require.Equal(t, start.Add(30*time.Minute), v.Verdict(d).Until)
 			require.Equal(t, tao.Soft, v.Verdict(d).Record.Kind)
-			require.Empty(t, v.WithService("tcp"))
 			require.Len(t, v.Refused, 1)
 			require.Equal(t, idIn(c.descriptor), v.Refused[0].Node)
 			require.Equal(t, "mix.example:4000", v.Refused[0].Address)

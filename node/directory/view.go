@@ -79,17 +79,6 @@ func (v *View) Node(id NodeID) (*Descriptor, bool) {
 	return v.Nodes[i], true
 }
 
-// WithService returns the nodes that offer the service of that name at the last hop, by ascending ID.
-func (v *View) WithService(name string) []*Descriptor {
-	var nodes []*Descriptor
-	for _, d := range v.Nodes {
-		if slices.Contains(d.Services, name) {
-			nodes = append(nodes, d)
-		}
-	}
-	return nodes
-}
-
 // Verdict returns what the policy says of one of the view's Nodes; nil where the view has no Policy. It must not be
 // changed.
 func (v *View) Verdict(d *Descriptor) *tao.Verdict { return v.verdicts[d] }

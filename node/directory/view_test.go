@@ -37,10 +37,6 @@ func TestViewRoundTrip(t *testing.T) {
 	_, ok := v.Node(NodeIDOf(public(identity(4))))
 	require.False(t, ok)
 
-	require.Equal(t, []*Descriptor{mustNode(t, v, 3)}, v.WithService("tcp"))
-	require.Len(t, v.WithService("echo"), 2)
-	require.Empty(t, v.WithService("ech"))
-
 	clear(b)
 	require.Equal(t, full(2), *mustNode(t, v, 2), "the view keeps a part of the input")
 }

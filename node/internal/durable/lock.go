@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// LockName is the name of the file by which a folder is locked. It is empty, and stays when the lock is gone.
-const LockName = ".lock"
+// lockName is the name of the file by which a folder is locked. It is empty, and stays when the lock is gone.
+const lockName = ".lock"
 
 // ErrInUse is wrapped by Lock's error for a folder that somebody has locked.
 var ErrInUse = errors.New("is in use by another process: stop that one, or give each a folder of its own")
@@ -19,7 +19,7 @@ type FolderLock struct{ file *os.File }
 
 // Lock locks the folder dir, which must exist, and never waits. The error wraps ErrInUse where somebody else has it.
 func Lock(dir string) (*FolderLock, error) {
-	file, err := os.OpenFile(filepath.Join(dir, LockName), os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
