@@ -216,7 +216,7 @@ func (c *Client) pump(t *tunnel) {
 // which they stay good, and not for all clients at the same time.
 func (c *Client) renewal(now time.Time) time.Time {
 	network := c.known.network()
-	start := time.Unix(0, int64(network.EpochAt(now)+1)*int64(network.Epoch))
+	start := network.EpochStart(network.EpochAt(now) + 1)
 	return start.Add(time.Duration(directory.Fraction() * float64(network.Epoch/2)))
 }
 

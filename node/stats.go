@@ -267,12 +267,11 @@ func (n *Node) viewStats() *ViewStats {
 
 func (n *Node) epochStats(now time.Time) []EpochStats {
 	var all []EpochStats
-	length := n.cfg.Network.Epoch
+	network := n.cfg.Network
 	for _, k := range *n.keys.Load() {
-		begins := time.Unix(int64(k.Number)*int64(length/time.Second), 0).UTC()
 		all = append(all, EpochStats{
-			Number: k.Number, Begins: begins, Ends: begins.Add(length), Current: k.Number == n.cfg.Network.EpochAt(now),
-			Tags: k.Tags.Len(), MaxTags: n.cfg.MaxTags, Failed: k.refusing.Load(),
+			Number: k.Number, Begins: network.EpochStart(k.Number), Ends: network.EpochStart(k.Number + 1),
+			Current: k.Number == network.EpochAt(now), Tags: k.Tags.Len(), MaxTags: n.cfg.MaxTags, Failed: k.refusing.Load(),
 		})
 	}
 	return all

@@ -38,6 +38,11 @@ func (n Network) EpochAt(t time.Time) uint64 {
 	return uint64(max(t.Unix(), 0)) / uint64(n.Epoch/time.Second)
 }
 
+// EpochStart returns when the epoch of that number begins, in UTC.
+func (n Network) EpochStart(number uint64) time.Time {
+	return time.Unix(int64(number)*int64(n.Epoch/time.Second), 0).UTC()
+}
+
 // Validate returns nil for a network that can be. The error wraps ErrNetwork, ErrInsecureSchedule or sphinx.ErrParams.
 func (n Network) Validate() error {
 	if err := n.Params.Validate(); err != nil {

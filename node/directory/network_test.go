@@ -50,6 +50,7 @@ func TestEpochsAreCountedFrom1970(t *testing.T) {
 	}
 	n.Epoch = time.Hour
 	begins := time.Unix(490908*3600, 0)
+	require.Equal(t, begins.UTC(), n.EpochStart(490908))
 	require.Equal(t, uint64(490907), n.EpochAt(begins.Add(-1)))
 	require.Equal(t, uint64(490908), n.EpochAt(begins.In(time.FixedZone("", 1800))), "epochs do not depend on a time zone")
 }

@@ -109,7 +109,7 @@ func Open(cfg Config, now time.Time) (*Ring, error) {
 		if r.folder, err = openFolder(cfg); err != nil {
 			return nil, fmt.Errorf("keyring: %w", err)
 		}
-		if found, err = r.folder.load(r.epoch(now)); err != nil {
+		if found, err = r.folder.load(r.network().EpochAt(now)); err != nil {
 			return nil, errors.Join(fmt.Errorf("keyring: %w", err), r.folder.close())
 		}
 	}
@@ -120,10 +120,8 @@ func Open(cfg Config, now time.Time) (*Ring, error) {
 	return r, nil
 }
 
-// epoch returns the number of the epoch at the time now.
-func (r *Ring) epoch(now time.Time) uint64 {
-	return uint64(max(now.Unix(), 0)) / uint64(r.cfg.Length/time.Second)
-}
+// network stands for the one whose epochs these are, and says nothing else of it.
+func (r *Ring) network() directory.Network { return directory.Network{Epoch: r.cfg.Length} }
 
 // retryAfter is when Advance wants to be called again after it failed.
 const retryAfter = 10 * time.Second
@@ -142,7 +140,7 @@ func (r *Ring) Advance(now time.Time) (changed bool, next time.Time, err error) 
 	if before.closed {
 		return false, time.Time{}, ErrClosed
 	}
-	current := r.epoch(now)
+	current := r.network().EpochAt(now)
 	kept, over := split(before.kept(), current)
 	doomed := slices.Concat(before.doomed, over)
 	r.hold(kept, doomed, current) // first, so that nobody finds an epoch that is being erased
@@ -151,7 +149,7 @@ func (r *Ring) Advance(now time.Time) (changed bool, next time.Time, err error) 
 	r.hold(kept, doomed, current)
 
 	changed = !slices.Equal(before.live, r.Epochs())
-	next = time.Unix(int64(current+1)*int64(r.cfg.Length/time.Second), 0).UTC()
+	next = r.network().EpochStart(current + 1)
 	if err = errors.Join(notErased, notMade); err != nil {
 		err = fmt.Errorf("keyring: %w", err)
 		if soon := now.Add(retryAfter); soon.Before(next) {
