@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/internal/durable"
 )
 
 // The folders that init makes, and the commands look into, unless others are named.
@@ -315,7 +316,7 @@ func makeFolder(dir, config, key string, content []byte) (*madeFolder, error) {
 		made.public, err = createKey(made.key)
 	}
 	if err == nil {
-		if err = createWhole(made.config, content, 0o600); err != nil && key != "" {
+		if err = durable.CreateFile(made.config, content, 0o600); err != nil && key != "" {
 			err = errors.Join(err, os.Remove(made.key))
 		}
 	}

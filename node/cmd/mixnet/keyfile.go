@@ -30,27 +30,7 @@ func createKey(file string) (ed25519.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return public, createWhole(file, pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: der}), 0o600)
-}
-
-// createWhole makes a new file, which is on disk when it returns. After an error there is no such file, but for one
-// that was there before.
-func createWhole(name string, content []byte, mode fs.FileMode) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = durable.SyncFolder(filepath.Dir(name))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(name))
-	}
-	return nil
+	return public, durable.CreateFile(file, pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: der}), 0o600)
 }
 
 // readKey reads the key that createKey wrote. It says no byte of what is in the file.

@@ -122,7 +122,7 @@ func (l *loadedNode) seal(s *sealing) (sealed string, err error) {
 			return "", err
 		}
 	}
-	if err := createWhole(sealed, pem.EncodeToMemory(&pem.Block{Type: sealedBlock, Bytes: blob}), 0o600); err != nil {
+	if err := durable.CreateFile(sealed, pem.EncodeToMemory(&pem.Block{Type: sealedBlock, Bytes: blob}), 0o600); err != nil {
 		return "", fmt.Errorf("%s cannot be made, and %s stays: %w", sealed, file, reason(err))
 	}
 	if err := durable.Erase(file); err != nil {
@@ -157,7 +157,7 @@ func copyKey(file string, key ed25519.PrivateKey) error {
 	defer clear(der)
 	text := pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: der})
 	defer clear(text)
-	if err := createWhole(file, text, 0o600); err != nil {
+	if err := durable.CreateFile(file, text, 0o600); err != nil {
 		return fmt.Errorf("nothing was changed: --backup %s %w: name a new file", file, reason(err))
 	}
 	return nil

@@ -21,18 +21,30 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	if err := os.Remove(partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err := writeNew(partial, data, perm)
-	if err == nil {
-		err = os.Rename(partial, path)
+	if err := writeNew(partial, data, perm); err != nil {
+		return err
 	}
-	if err != nil {
+	if err := os.Rename(partial, path); err != nil {
 		_ = os.Remove(partial) // the first error says more
 		return err
 	}
 	return SyncFolder(filepath.Dir(path))
 }
 
-// writeNew returns once data is on disk in the new file path. Its name may not be.
+// CreateFile puts data in the new file path, with perm as WriteFile does, and returns once that is on disk. After an error
+// there is no such file, but for one that was there before, of which the error wraps fs.ErrExist. A crash on the way may
+// leave a part.
+func CreateFile(path string, data []byte, perm fs.FileMode) error {
+	if err := writeNew(path, data, perm); err != nil {
+		return err
+	}
+	if err := SyncFolder(filepath.Dir(path)); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// writeNew is CreateFile, but for the name, which may not be on disk.
 func writeNew(path string, data []byte, perm fs.FileMode) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
@@ -42,7 +54,10 @@ func writeNew(path string, data []byte, perm fs.FileMode) error {
 	if err == nil {
 		err = file.Sync()
 	}
-	return errors.Join(err, file.Close())
+	if err = errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
 // Remove removes the file path, and returns once it is gone from the disk. That it is gone already is no error.

@@ -45,6 +45,19 @@ func TestWriteFile(t *testing.T) {
 	require.Equal(t, []string{"state"}, names(t, dir))
 }
 
+func TestCreateFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	require.NoError(t, durable.CreateFile(path, []byte("first"), 0o600))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o600), info.Mode())
+	require.ErrorIs(t, durable.CreateFile(path, []byte("second"), 0o600), fs.ErrExist)
+	require.Equal(t, "first", read(t, path))
+	require.ErrorIs(t, durable.CreateFile(filepath.Join(dir, "missing", "key"), nil, 0o600), fs.ErrNotExist)
+	require.Equal(t, []string{"key"}, names(t, dir))
+}
+
 // TestFailedWriteChangesNothing, and leaves nothing behind that may be secret.
 func TestFailedWriteChangesNothing(t *testing.T) {
 	dir := t.TempDir()
