@@ -20,6 +20,6 @@ func NewMultiplier() *Multiplier { return x25519.NewMultiplier() }
 // Base returns the base point.
 func Base() Key { return x25519.Base }
 
-// Implementation names what computes multiplications here: "AVX-512 IFMA"; or, where the processor, the system or the build
-// does not allow that, "circl" for its assembly or "portable".
+// Implementation names what computes many multiplications here: "AVX-512 IFMA" or "AVX2"; or, where the processor, the system
+// or the build does not allow these, "circl" for its assembly or "portable".
 func Implementation() string { return x25519.Implementation() }

@@ -39,6 +39,12 @@ func TestEdges(t *testing.T) {
 			values = append(values, v)
 		}
 	}
+	all := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(1))
+	for k := range uint(10) { // one limb of ones, and all others: narrow kernels'
+		from, to := (51*k+1)/2, (51*(k+1)+1)/2
+		v := new(big.Int).Lsh(big.NewInt(1<<(to-from)-1), from)
+		values = append(values, v, new(big.Int).Sub(all, v))
+	}
 	values = append(values, p)
 	var points []Key
 	isLow := make(map[Key]bool)

@@ -4,7 +4,7 @@
 
 package x25519
 
-// quad1 runs a ladder over vectors of 4 elements, 64 of which memory has room for.
+// quad1 runs a ladder over vectors of 4 elements, 128 of which memory has room for.
 //
 //go:noescape
 func quad1(memory *[512]uint64)
@@ -14,7 +14,7 @@ func quad1(memory *[512]uint64)
 //go:noescape
 func quad2(memory *[512]uint64)
 
-// lanes4 runs a ladder over vectors of 4 elements, 64 of which memory has room for.
+// lanes4 runs a ladder over vectors of 4 elements, 128 of which memory has room for.
 //
 //go:noescape
 func lanes4(memory *[512]uint64)
@@ -23,3 +23,8 @@ func lanes4(memory *[512]uint64)
 //
 //go:noescape
 func lanes8(memory *[512]uint64)
+
+// narrow4 runs a ladder over vectors of 4 elements, 128 of which memory has room for.
+//
+//go:noescape
+func narrow4(memory *[512]uint64)

@@ -29,27 +29,40 @@ func NewMultiplier() *Multiplier {
 	return &Multiplier{kernels, newMemory()}
 }
 
-// Implementation names what Multipliers of this process compute with.
+// Implementation names what Multipliers of this process compute with, when there are many to compute.
 func Implementation() string {
-	if len(kernels) == 0 {
+	switch {
+	case len(kernels) == 0:
 		return portable
+	case kernels[0].narrow:
+		return "AVX2"
 	}
 	return "AVX-512 IFMA"
 }
 
 // Multiply computes all multiplications. No Result may be the memory of another one's operand.
 func (m *Multiplier) Multiply(all []Multiplication) {
-	if len(m.kernels) == 0 {
-		for i := range all {
-			all[i].alone()
-		}
-		return
+	alone := m.alone(len(all))
+	for i := range all[:alone] {
+		all[i].alone()
 	}
-	for len(all) > 0 {
+	for all = all[alone:]; len(all) > 0; {
 		n := min(len(all), most)
 		m.memory.multiply(m.kernels, all[:n])
 		all = all[n:]
 	}
+}
+
+// alone returns how many of so many multiplications are best computed by themselves: those that would leave most of a
+// narrow kernel's vectors idle, where its pass takes as long as two of them.
+func (m *Multiplier) alone(count int) int {
+	if len(m.kernels) == 0 {
+		return count
+	}
+	if largest := m.kernels[len(m.kernels)-1]; largest.narrow && count%largest.packets <= 2 {
+		return count % largest.packets
+	}
+	return 0
 }
 
 // alone multiplies by itself, and the base point from a table, which takes half the time.

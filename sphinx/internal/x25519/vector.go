@@ -13,31 +13,28 @@ type kernel struct {
 	name           string
 	width, packets int
 	quad           bool // a packet's four coordinates are neighbours in a vector, not vectors apart
-	run            func(*[rows * 8]uint64)
+	narrow         bool // limbs have 51 bits, in two rows of 26 and 25; else 52, in one
+	run            func(*[room]uint64)
 }
 
 const (
-	limbs = 5  // of a field element in a vector, of weights 2⁵²ᵏ
-	rows  = 64 // vectors of a kernel's memory
-	most  = 64 // multiplications that share one inversion
-
-	low52 = 1<<52 - 1
-	low47 = 1<<47 - 1 // of the last limb
+	limbs = 5   // of a field element
+	room  = 512 // 64-bit elements of a kernel's memory
+	most  = 64  // multiplications that share one inversion
 )
 
 // memory is what kernels compute in, and behind them one inversion for all.
 type memory struct {
-	vectors    *[rows * 8]uint64 // aligned to their 64 bytes
+	vectors    *[room]uint64 // aligned to their 64 bytes
 	x, z       [most]field.Elt
 	products   [most]field.Elt // of all z before and at it
 	inverse, t field.Elt
 }
 
 func newMemory() *memory {
-	const size = rows * 8
-	room := make([]uint64, size+7)
-	skip := -(uintptr(unsafe.Pointer(&room[0])) / 8) & 7
-	return &memory{vectors: (*[size]uint64)(room[skip:])}
+	b := make([]uint64, room+7)
+	skip := -(uintptr(unsafe.Pointer(&b[0])) / 8) & 7
+	return &memory{vectors: (*[room]uint64)(b[skip:])}
 }
 
 // wipe erases what n multiplications left.
@@ -65,41 +62,57 @@ func (m *memory) multiply(kernels []kernel, all []Multiplication) {
 	m.wipe(len(all))
 }
 
-// The rows of a kernel's memory.
+// A kernel's memory holds A, B, C, D and x₁, of so many rows each, or the first four side by side where the first would
+// be; and then four rows that say where a bit of the scalar differs from the one above it.
 const (
-	rowA     = 0                // A, B, C and D, five rows each; or side by side in five rows
-	rowPoint = rowA + 4*limbs   // x₁
-	rowBits  = rowPoint + limbs // 4: where a bit of the scalar differs from the one above it
+	elementPoint = 4
+	elements     = 5
 )
 
-// coordinate returns the place of limb 0 of A, B, C or D of a packet; the next limb is a row on.
+// element is the row where an element begins.
+func (k *kernel) element(which int) int {
+	if k.narrow {
+		return which * 2 * limbs
+	}
+	return which * limbs
+}
+
+// coordinate returns the place of limb 0 of A, B, C or D of a packet; the next row of it is a vector on.
 func (k *kernel) coordinate(packet, which int) int {
 	if k.quad {
 		return 4*packet + which
 	}
-	return which*limbs*k.width + packet
+	return k.element(which)*k.width + packet
 }
 
-// put sets the limbs from a place on, a row apart.
-func (m *memory) put(k *kernel, at int, limbs [limbs]uint64) {
-	for i, limb := range limbs {
-		m.vectors[at+i*k.width] = limb
+// put writes a number's limbs from a place on.
+func (m *memory) put(k *kernel, at int, n number) {
+	for _, limb := range n {
+		if k.narrow {
+			m.vectors[at], m.vectors[at+k.width] = limb&(1<<26-1), limb>>26
+			at += 2 * k.width
+		} else {
+			m.vectors[at] = limb
+			at += k.width
+		}
 	}
 }
 
 // ladder sets x and z to the coordinates of each product.
 func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Elt) {
-	clear(m.vectors[rowPoint*k.width : rowBits*k.width]) // of the pass before
+	radix := k.radix()
+	one, minusOne := number{1}, radix.minusOne()
+	clear(m.vectors[k.element(elementPoint)*k.width : k.element(elements)*k.width]) // of the pass before
 	for packet := range k.packets {
 		job := &group[min(packet, len(group)-1)] // idle elements do the same again
-		u := unpack(job.Point)
-		m.put(k, k.coordinate(packet, 0), [limbs]uint64{1})          // X₂ + Z₂, where Z₂ = 0
-		m.put(k, k.coordinate(packet, 1), [limbs]uint64{1})          // X₂ − Z₂
-		m.put(k, k.coordinate(packet, 2), plus(u, [limbs]uint64{1})) // X₃ + Z₃, where Z₃ = 1
-		m.put(k, k.coordinate(packet, 3), plus(u, minusOne))         // X₃ − Z₃
-		at, copies := rowPoint*k.width+packet, 1
+		u := radix.unpack(job.Point)
+		m.put(k, k.coordinate(packet, 0), one)                     // X₂ + Z₂, where Z₂ = 0
+		m.put(k, k.coordinate(packet, 1), one)                     // X₂ − Z₂
+		m.put(k, k.coordinate(packet, 2), radix.plus(u, one))      // X₃ + Z₃, where Z₃ = 1
+		m.put(k, k.coordinate(packet, 3), radix.plus(u, minusOne)) // X₃ − Z₃
+		at, copies := k.element(elementPoint)*k.width+packet, 1
 		if k.quad {
-			at, copies = rowPoint*k.width+4*packet, 4
+			at, copies = k.element(elementPoint)*k.width+4*packet, 4
 			m.vectors[at], m.vectors[at+2] = 1, 1 // X₂ and X₃ are multiplied with 1 where Z₃ is with x₁
 			at += 3
 		}
@@ -110,7 +123,7 @@ func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Elt) {
 		for i := 3; i >= 0; i-- {
 			word := binary.LittleEndian.Uint64(scalar[8*i:])
 			for j := range copies {
-				m.vectors[(rowBits+i)*k.width+packet*copies+j] = word ^ (word>>1 | above<<63)
+				m.vectors[(k.element(elements)+i)*k.width+packet*copies+j] = word ^ (word>>1 | above<<63)
 			}
 			above = word
 		}
@@ -126,57 +139,25 @@ func (m *memory) ladder(k *kernel, group []Multiplication, x, z []field.Elt) {
 	}
 }
 
-// unpack returns the limbs of u mod 2²⁵⁵.
-func unpack(u *Key) [limbs]uint64 {
-	w := func(i int) uint64 { return binary.LittleEndian.Uint64(u[8*i:]) }
-	return [limbs]uint64{
-		w(0) & low52,
-		(w(0)>>52 | w(1)<<12) & low52,
-		(w(1)>>40 | w(2)<<24) & low52,
-		(w(2)>>28 | w(3)<<36) & low52,
-		w(3) >> 16 & low47,
-	}
-}
-
-// minusOne is −1 mod p.
-var minusOne = [limbs]uint64{low52 - 19, low52, low52, low52, low47}
-
-// plus returns a + b.
-func plus(a, b [limbs]uint64) [limbs]uint64 {
-	for i := range a {
-		a[i] += b[i]
-	}
-	return carry(a)
-}
-
-// carry gives what the last limb has above 47 bits to the first, because 2²⁵⁵ = 19, and then what each has above 52 to
-// the next. The last one may end with a bit more than 47.
-func carry(a [limbs]uint64) [limbs]uint64 {
-	a[0] += 19 * (a[limbs-1] >> 47)
-	a[limbs-1] &= low47
-	for i := range limbs - 1 {
-		a[i+1] += a[i] >> 52
-		a[i] &= low52
-	}
-	return a
-}
-
-// take sets e to a coordinate of a packet: limbs of which all but the last have anything above their 52 bits.
+// take sets e to a coordinate of a packet: limbs of which all but the last have, where they are not narrow, anything above
+// their bits.
 func (m *memory) take(k *kernel, packet, coordinate int, e *field.Elt) {
-	at := k.coordinate(packet, coordinate)
-	var l [limbs]uint64
-	for i := range l {
-		l[i] = m.vectors[at+i*k.width]
-		if i < limbs-1 {
-			l[i] &= low52
+	at, radix := k.coordinate(packet, coordinate), k.radix()
+	var n number
+	for i := range n {
+		switch {
+		case k.narrow:
+			n[i] = m.vectors[at] + m.vectors[at+k.width]<<26
+			at += k.width
+		case i < limbs-1:
+			n[i] = m.vectors[at] & radix.low()
+		default:
+			n[i] = m.vectors[at]
 		}
+		at += k.width
 	}
-	l = carry(carry(l)) // the second time for what the first one carried to the end
-	binary.LittleEndian.PutUint64(e[0:], l[0]|l[1]<<52)
-	binary.LittleEndian.PutUint64(e[8:], l[1]>>12|l[2]<<40)
-	binary.LittleEndian.PutUint64(e[16:], l[2]>>24|l[3]<<28)
-	binary.LittleEndian.PutUint64(e[24:], l[3]>>36|l[4]<<16)
-	clear(l[:])
+	radix.pack(e, radix.carry(radix.carry(n))) // the second time for what the first one carried to the end
+	clear(n[:])
 }
 
 // divide sets every result to x/z, and to zero where z is, with one inversion for all (Montgomery's trick). Only points of

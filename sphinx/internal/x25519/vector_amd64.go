@@ -12,19 +12,44 @@ import (
 // vectorBuild says that kernels are in the build.
 const vectorBuild = true
 
-// kernels are those that the processor has the instructions for.
+// kernels are those to compute with here.
 var kernels = func() []kernel {
-	x := &cpu.X86
-	if !(x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512IFMA) {
-		return nil
+	switch {
+	case hasIFMA():
+		return wideKernels
+	case cpu.X86.HasAVX2:
+		return narrowKernels
 	}
-	return []kernel{
-		{"quad1", 4, 1, true, quad1},
-		{"quad2", 8, 2, true, quad2},
-		{"lanes4", 4, 4, false, lanes4},
-		{"lanes8", 8, 8, false, lanes8},
-	}
+	return nil
 }()
+
+// allKernels are those that the processor has the instructions for.
+var allKernels = func() (all []kernel) {
+	if hasIFMA() {
+		all = append(all, wideKernels...)
+	}
+	if cpu.X86.HasAVX2 {
+		all = append(all, narrowKernels...)
+	}
+	return all
+}()
+
+func hasIFMA() bool {
+	x := &cpu.X86
+	return x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512IFMA
+}
+
+var (
+	wideKernels = []kernel{
+		{"quad1", 4, 1, true, false, quad1},
+		{"quad2", 8, 2, true, false, quad2},
+		{"lanes4", 4, 4, false, false, lanes4},
+		{"lanes8", 8, 8, false, false, lanes8},
+	}
+	narrowKernels = []kernel{
+		{"narrow4", 4, 4, false, true, narrow4},
+	}
+)
 
 // portable names multiplyOne.
 const portable = "circl"

@@ -1,8 +1,9 @@
 // Package x25519 is the group of Sphinx: Curve25519 with the clamped scalars and the 32-byte u-coordinates of RFC 7748.
 //
 // A Multiplier computes many X25519 at once. Where the processor has AVX-512 IFMA that is a Montgomery ladder over vectors,
-// in assembly that _asm writes: up to eight multiplications in one pass, and one inversion for all. Elsewhere, and in a
-// build with the tag purego, they go one after the other: by circl's ladder where that is in assembly, and else by one in Go.
+// in assembly that _asm writes: up to eight multiplications in one pass, and one inversion for all. Where it has AVX2, a pass
+// is of four, and what is left of one or two goes by itself, as all do elsewhere and in a build with the tag purego: by
+// circl's ladder where that is in assembly, and else by one in Go.
 package x25519
 
 import (

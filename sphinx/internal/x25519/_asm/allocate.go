@@ -6,8 +6,7 @@ import (
 )
 
 const (
-	registers = 32
-	never     = math.MaxInt // the next use of what is not used again
+	never = math.MaxInt // the next use of what is not used again
 
 	// near is within how many instructions a value in memory must be wanted again to be given a register.
 	near = 48
@@ -31,20 +30,21 @@ type operand struct {
 // allocator gives the values of a program registers, in the program's order. Where none is free it takes one from the
 // value that is needed last (Belady), which goes to memory first if it is not there.
 type allocator struct {
-	to    target
-	uses  map[*value][]int // positions in the body, ascending; those in the past are removed
-	holds [registers]*value
-	in    map[*value]int // register
-	home  map[*value]int // row
-	rows  []*value       // what the rows from rowFree on hold
-	now   int
+	to      target
+	rowFree int
+	uses    map[*value][]int // positions in the body, ascending; those in the past are removed
+	holds   []*value         // by register
+	in      map[*value]int   // register
+	home    map[*value]int   // row
+	rows    []*value         // what the rows from rowFree on hold
+	now     int
 
 	stores, loads int // moves that only the lack of registers makes
 }
 
-// allocate writes p to a target. What it returns has counted.
-func allocate(p *program, to target) *allocator {
-	a := &allocator{to: to, uses: make(map[*value][]int), in: make(map[*value]int), home: make(map[*value]int)}
+// allocate writes p to a target that has so many registers. What it returns has counted.
+func allocate(p *program, registers int, to target) *allocator {
+	a := &allocator{to: to, rowFree: p.rowFree(), holds: make([]*value, registers), uses: make(map[*value][]int), in: make(map[*value]int), home: make(map[*value]int)}
 	for i, item := range p.body {
 		switch item := item.(type) {
 		case *value:
@@ -83,7 +83,7 @@ func allocate(p *program, to target) *allocator {
 }
 
 // memory is how many rows of memory the program takes.
-func (a *allocator) memory() int { return rowFree + len(a.rows) }
+func (a *allocator) memory() int { return a.rowFree + len(a.rows) }
 
 func (a *allocator) compute(v *value) {
 	arguments := make([]operand, len(v.arguments))
@@ -103,22 +103,28 @@ func (a *allocator) compute(v *value) {
 		}
 		arguments[i] = operand{register: a.registerBut(argument, order)}
 	}
+	// The row of an argument in memory must not be given away before the instruction has read it.
+	early, late := order, order[:0]
+	if last := len(order) - 1; last >= 0 && arguments[last].register < 0 {
+		early, late = order[:last], order[last:]
+	}
 	var into int
 	switch {
 	case v.changesFirst() && a.after(order[0]) != never: // change a copy, in none of the arguments' registers
 		into = a.free(order)
 		a.to.copy(into, arguments[0].register)
 		arguments[0].register = into
-		a.release(order)
+		a.release(early)
 	case v.changesFirst():
-		a.release(order)
+		a.release(early)
 		into = arguments[0].register
 	default:
-		a.release(order)
+		a.release(early)
 		into = a.free(nil) // an argument's will do: it is read before
 	}
 	a.holds[into], a.in[v] = v, into
 	a.to.instruction(v, into, arguments)
+	a.release(late)
 	if a.next(v) == never {
 		panic("a value is computed for nothing")
 	}
@@ -138,12 +144,12 @@ func (v *value) changesFirst() bool {
 }
 
 func (v *value) commutes() bool {
-	return slices.Contains([]operation{add, low, high, and}, v.operation)
+	return slices.Contains([]operation{add, low, high, and, times}, v.operation)
 }
 
 // readsMemory reports whether the last argument of v's instruction may be in memory.
 func (v *value) readsMemory() bool {
-	return !slices.Contains([]operation{shiftRight, constant}, v.operation)
+	return !slices.Contains([]operation{shiftRight, shiftLeft, constant}, v.operation)
 }
 
 func (a *allocator) isIn(v *value) bool { _, ok := a.in[v]; return ok }
@@ -229,8 +235,8 @@ func (a *allocator) free(keep []*value) int {
 			a.rows = append(a.rows, nil)
 		}
 		a.rows[row] = victim
-		a.home[victim] = rowFree + row
-		a.to.store(best, rowFree+row)
+		a.home[victim] = a.rowFree + row
+		a.to.store(best, a.rowFree+row)
 		a.stores++
 	}
 	a.drop(victim)
@@ -264,8 +270,8 @@ func (a *allocator) used(v *value) {
 // forget frees all that v takes.
 func (a *allocator) forget(v *value) {
 	a.drop(v)
-	if row, ok := a.home[v]; ok && row >= rowFree {
-		a.rows[row-rowFree] = nil
+	if row, ok := a.home[v]; ok && row >= a.rowFree {
+		a.rows[row-a.rowFree] = nil
 	}
 	delete(a.home, v)
 }

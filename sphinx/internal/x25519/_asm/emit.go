@@ -12,6 +12,7 @@ import (
 // assembly writes instructions over vectors of width elements of 64 bits: 4 (ymm) or 8 (zmm).
 type assembly struct {
 	width  int
+	avx2   bool         // no instruction of AVX-512: 16 registers, no masks, constants are rows
 	memory reg.Register // points to row 0
 }
 
@@ -46,7 +47,7 @@ func (a *assembly) row(at int) Mem { return Mem{Base: a.memory, Disp: at * a.wid
 
 // constantRow returns where the numbers of a constant are, and whether they are one for all elements.
 func (a *assembly) constantRow(v *value) (at Mem, one bool) {
-	one = len(v.numbers) == 1
+	one = len(v.numbers) == 1 && !a.avx2
 	name := v.name
 	if !one {
 		name = fmt.Sprintf("%s_x%d", name, a.width)
@@ -74,21 +75,29 @@ func (a *assembly) constantRow(v *value) (at Mem, one bool) {
 var globals = make(map[string]Mem)
 
 func (a *assembly) load(into int, from operand) {
+	at, one := a.row(from.row), false
+	if from.constant != nil {
+		at, one = a.constantRow(from.constant)
+	}
 	switch {
-	case from.constant == nil:
-		VMOVDQU64(a.row(from.row), a.vector(into))
+	case one:
+		VPBROADCASTQ(at, a.vector(into))
+	case a.avx2:
+		VMOVDQU(at, a.vector(into))
 	default:
-		at, one := a.constantRow(from.constant)
-		if one {
-			VPBROADCASTQ(at, a.vector(into))
-		} else {
-			VMOVDQU64(at, a.vector(into))
-		}
+		VMOVDQU64(at, a.vector(into))
 	}
 }
 
-func (a *assembly) store(from, at int)  { VMOVDQU64(a.vector(from), a.row(at)) }
-func (a *assembly) copy(into, from int) { VMOVDQA64(a.vector(from), a.vector(into)) }
+func (a *assembly) store(from, at int) {
+	if a.avx2 {
+		VMOVDQU(a.vector(from), a.row(at))
+	} else {
+		VMOVDQU64(a.vector(from), a.row(at))
+	}
+}
+
+func (a *assembly) copy(into, from int) { VMOVDQA64(a.vector(from), a.vector(into)) } // which AVX2 needs nowhere
 
 // instruction writes that of v. Where all elements of a constant are one number it is broadcast from one place.
 func (a *assembly) instruction(v *value, into int, arguments []operand) {
@@ -126,12 +135,22 @@ func (a *assembly) instruction(v *value, into int, arguments []operand) {
 		pick(VPMADD52LUQ, VPMADD52LUQ_BCST)(last, at(1), dst)
 	case high:
 		pick(VPMADD52HUQ, VPMADD52HUQ_BCST)(last, at(1), dst)
+	case times:
+		VPMULUDQ(last, at(0), dst)
 	case shiftRight:
 		VPSRLQ(Imm(uint64(v.count)), last, dst)
+	case shiftLeft:
+		VPSLLQ(Imm(uint64(v.count)), last, dst)
 	case and:
-		pick(VPANDQ, VPANDQ_BCST)(last, at(0), dst)
+		if a.avx2 {
+			VPAND(last, at(0), dst)
+		} else {
+			pick(VPANDQ, VPANDQ_BCST)(last, at(0), dst)
+		}
 	case choose:
 		pick(VPBLENDMQ, VPBLENDMQ_BCST)(last, at(0), bit, dst)
+	case chooseBy:
+		VBLENDVPD(at(1), last, at(0), dst)
 	case addAt:
 		VPADDQ(last, dst, mask(v.elements), dst)
 	case subtractAt:
@@ -149,7 +168,7 @@ func (a *assembly) instruction(v *value, into int, arguments []operand) {
 	}
 }
 
-var vectors = [registers]reg.VecPhysical{
+var vectors = []reg.VecPhysical{
 	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
 	reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
 }

@@ -1,12 +1,15 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A field element mod p = 2²⁵⁵ − 19 is five limbs, the k-th of weight 2⁵²ᵏ: the instructions multiply numbers of 52 bits,
 // and the high half of a product then has the weight of the next column. An element is tight where its limbs are 52 bits, and
 // the last one little more than 47, so that it can be multiplied. It is loose where a limb is any number of 64 bits: a
 // product is loose, and sums and differences of loose elements are, until carry makes them tight.
-type element [limbs]*value
+type element []*value
 
 const (
 	limbs   = 5
@@ -140,7 +143,7 @@ func (p *program) folds(c *columns) (all []term) {
 func always(i, j int) bool { return true }
 
 // multiply returns the loose product of tight f and g, plus minuend·p where s says so.
-func (p *program) multiply(f, g element, s start) (r element) {
+func (p *program) multiply(f, g element, s start) element {
 	var c columns
 	p.accumulate(&c, terms(f, g, limbs, 2*limbs, always))
 	p.foldable(&c)
@@ -148,13 +151,12 @@ func (p *program) multiply(f, g element, s start) (r element) {
 		c[k] = p.row(s, k, 0)
 	}
 	p.accumulate(&c, append(terms(f, g, 0, limbs, always), p.folds(&c)...))
-	copy(r[:], c[:])
-	return r
+	return c[:limbs]
 }
 
 // multiplySoon is multiply with more instructions that wait less for each other: a column is a sum of sums of three, and
 // what columns 5 to 8 have above their 52 bits joins by itself.
-func (p *program) multiplySoon(f, g element, s start) (r element) {
+func (p *program) multiplySoon(f, g element, s start) element {
 	sum := func(first *value, terms ...term) *value {
 		var sums []*value
 		if first != nil {
@@ -186,6 +188,7 @@ func (p *program) multiplySoon(f, g element, s start) (r element) {
 		c[k] = p.keep(c[k])
 	}
 	p.accumulate(&c, p.folds(&c))
+	r := make(element, limbs)
 	for k := range r {
 		r[k] = c[k]
 		if v := over[k+limbs]; v != nil {
@@ -197,7 +200,7 @@ func (p *program) multiplySoon(f, g element, s start) (r element) {
 
 // square returns the loose square of a tight f, plus minuend·p where s says so: fifteen products in place of 25, whose
 // cross terms count twice.
-func (p *program) square(f element, s start) (r element) {
+func (p *program) square(f element, s start) element {
 	cross := func(i, j int) bool { return i < j }
 	diagonal := func(i, j int) bool { return i == j }
 	double := func(c *columns, from, to int) {
@@ -217,14 +220,14 @@ func (p *program) square(f element, s start) (r element) {
 	p.accumulate(&c, terms(f, f, 0, limbs, cross))
 	double(&c, 1, limbs)
 	p.accumulate(&c, append(terms(f, f, 0, limbs, diagonal), p.folds(&c)...))
-	copy(r[:], c[:])
-	return r
+	return c[:limbs]
 }
 
 // carry makes a loose r tight. What the last limb has above its 47 bits goes to the first 19 times over, because 2²⁵⁵ =
 // 19, and then what each has above 52 goes to the next. Nothing takes it away where it was: multiplications do not see it.
-func (p *program) carry(r element) (f element) {
+func (p *program) carry(r element) element {
 	const last = limbs - 1
+	r, f := slices.Clone(r), make(element, limbs)
 	over := p.shift(shiftRight, r[last], topBits)
 	r[last] = p.do(and, r[last], p.constant("low47", low47))
 	r[0] = p.do(low, r[0], over, p.constant("c19", 19))
@@ -237,25 +240,29 @@ func (p *program) carry(r element) (f element) {
 }
 
 // scaled returns a + 121665·e, for a loose a and a tight e.
-func (p *program) scaled(a, e element) (r element) {
+func (p *program) scaled(a, e element) element {
 	factor := p.constant("c121665", 121665)
 	var c columns
-	copy(c[:], a[:])
+	copy(c[:], a)
 	var all []term
 	for k := range e {
 		all = append(all, term{k, low, e[k], factor}, term{k + 1, high, e[k], factor})
 	}
 	p.accumulate(&c, all)
-	copy(r[:], c[:])
-	r[0] = p.do(low, r[0], c[limbs], p.constant("fold", fold))
-	return r
+	c[0] = p.do(low, c[0], c[limbs], p.constant("fold", fold))
+	return c[:limbs]
 }
 
-func (p *program) each(f func(k int) *value) (r element) {
+func (p *program) each(f func(k int) *value) element {
+	r := make(element, p.limbs)
 	for k := range r {
 		r[k] = f(k)
 	}
 	return r
+}
+
+func (p *program) choose(a, b element) element {
+	return p.each(func(k int) *value { return p.do(choose, a[k], b[k]) })
 }
 
 func (p *program) add(a, b element) element {
@@ -267,19 +274,20 @@ func (p *program) subtract(a, b element) element {
 	return p.each(func(k int) *value { return p.do(subtract, a[k], b[k]) })
 }
 
-// store keeps a tight f in five rows.
-func (p *program) storeElement(f element, row int) {
+// storeElement keeps a tight f in memory.
+func (p *program) storeElement(f element, which int) {
 	for k := range f {
-		p.store(f[k], row+k)
+		p.store(f[k], p.place(which)+k)
 	}
 }
 
-// loadElement returns the tight element in five rows.
-func (p *program) loadElement(row int) element {
+// loadElement returns a tight element that is in memory.
+func (p *program) loadElement(which int) element {
 	return p.each(func(k int) *value {
+		v := p.load(p.place(which) + k)
 		if k == limbs-1 {
-			return p.load(row + k)
+			return v
 		}
-		return p.keep(p.load(row + k))
+		return p.keep(v)
 	})
 }

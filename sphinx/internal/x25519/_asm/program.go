@@ -17,6 +17,9 @@ const (
 	and                            // a & b
 	keep                           // the lowest 52 bits of a, which takes no instruction: see kept
 	choose                         // b where the step's bit is set, a where it is not
+	chooseBy                       // c where the highest bit of b is set, a where it is not
+	times                          // the lowest 32 bits of a, times those of b, of which none has more
+	shiftLeft                      // a·2ⁿ
 	addAt                          // a + b in some elements, a in the others
 	subtractAt                     // a − b in some elements, a in the others
 	replaceAt                      // b in some elements, a in the others
@@ -49,8 +52,25 @@ type store struct {
 // arguments and once.
 type program struct {
 	body   []any // *value, store or checked, in order
+	limbs  int   // of its elements
 	shared map[string]*value
 }
+
+// The rows of a ladder's memory, each a vector: elements A, B, C, D and x₁, of so many limbs, and then these. A step reads
+// and writes the first four, or where they are side by side the first, and reads the others.
+func (p *program) place(which int) int { return which * p.limbs }
+func (p *program) rowBits() int        { return p.place(elements) } // 4: what bit of the scalar differs from the one above it
+func (p *program) rowMask() int        { return p.rowBits() + 4 }   // the step's bits, each the highest of its element: for chooseBy
+func (p *program) rowFree() int        { return p.rowMask() + 1 }   // for values that have no register
+
+const (
+	elementA = iota
+	elementB
+	elementC
+	elementD
+	elementX1
+	elements
+)
 
 // checked is a value that must not be larger than most, where the proof holds.
 type checked struct {

@@ -4,8 +4,8 @@ package main
 // side; after Hisil, Eğrice and Yassı, "Fast 4 way vectorized ladder for the complete set of Montgomery curves" (2020), in
 // three multiplications. Between steps it keeps A, B, C and D of lanes, side by side. bits are as there.
 func quad() *program {
-	p := new(program)
-	v, x1 := p.loadElement(rowA), p.loadElement(rowX1)
+	p := &program{limbs: limbs}
+	v, x1 := p.loadElement(elementA), p.loadElement(elementX1)
 	even, odd := start{true, false, true, false}, []bool{false, true, false, true}
 
 	// A'², B'², D·A, C·B
@@ -38,6 +38,6 @@ func quad() *program {
 	third := p.multiplySoon(f, g, even)
 	x := p.each(func(k int) *value { return p.do(duplicateEven, third[k]) }) // X₂ X₂ X₃ X₃
 	z := p.each(func(k int) *value { return p.do(duplicateOdd, third[k]) })  // Z₂ Z₂ Z₃ Z₃
-	p.storeElement(p.carry(p.each(func(k int) *value { return p.at(addAt, even, p.at(subtractAt, odd, x[k], z[k]), z[k]) })), rowA)
+	p.storeElement(p.carry(p.each(func(k int) *value { return p.at(addAt, even, p.at(subtractAt, odd, x[k], z[k]), z[k]) })), elementA)
 	return p
 }

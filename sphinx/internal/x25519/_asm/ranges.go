@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 )
 
@@ -21,8 +22,8 @@ func (s spans) within(limit uint64) bool {
 }
 
 // ranges follows what the elements of every value of p can be, given what the rows of memory can. It returns what is
-// stored and the largest number of all; or the first operation that could overflow its 64 bits, take more from a number
-// than that is, or multiply numbers of more than 52 bits, of which the instruction would leave some away.
+// stored and the largest number that is computed; or the first operation that could overflow its 64 bits, take more from a number
+// than that is, or multiply numbers of more than 52 bits, or 32, of which the instruction would leave some away.
 func ranges(p *program, memory func(row int) spans) (stored map[int]spans, largest uint64, err error) {
 	known := make(map[*value]spans)
 	of := func(v *value) (s spans) {
@@ -62,7 +63,9 @@ func ranges(p *program, memory func(row int) spans) (stored map[int]spans, large
 			if result[i], err = v.span(i, a, b, c); err != nil {
 				return nil, 0, fmt.Errorf("operation %d, element %d: %w", position, i, err)
 			}
-			largest = max(largest, result[i].to)
+			if v.operation != load {
+				largest = max(largest, result[i].to)
+			}
 		}
 		known[v] = result
 	}
@@ -88,6 +91,16 @@ func (v *value) span(i int, a, b, c spans) (span, error) {
 		return a[i].plus(product)
 	case shiftRight:
 		return span{a[i].from >> v.count, a[i].to >> v.count}, nil
+	case shiftLeft:
+		if bits.Len64(a[i].to)+v.count > 64 {
+			return span{}, fmt.Errorf("%d·2^%d overflows", a[i].to, v.count)
+		}
+		return span{a[i].from << v.count, a[i].to << v.count}, nil
+	case times:
+		if a[i].to > math.MaxUint32 || b[i].to > math.MaxUint32 {
+			return span{}, fmt.Errorf("a product of %d and %d, of which one has more than 32 bits", a[i].to, b[i].to)
+		}
+		return span{a[i].from * b[i].from, a[i].to * b[i].to}, nil
 	case keep:
 		if a[i].to > low52 {
 			return span{0, low52}, nil
@@ -97,6 +110,8 @@ func (v *value) span(i int, a, b, c spans) (span, error) {
 		return span{0, min(a[i].to, b[i].to)}, nil
 	case choose:
 		return a[i].or(b[i]), nil
+	case chooseBy:
+		return a[i].or(c[i]), nil
 	case addAt:
 		if v.elements[i] {
 			return a[i].plus(b[i])

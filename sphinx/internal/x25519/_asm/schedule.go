@@ -48,7 +48,7 @@ func schedule(p *program) *program {
 		}
 		tasks[i].height += tasks[i].latency
 	}
-	out := new(program)
+	out := &program{limbs: p.limbs}
 	written := make(map[*value]bool)
 	for cycle, waiting := 0, slices.Clone(tasks); len(waiting) > 0; cycle++ {
 		for range ports {

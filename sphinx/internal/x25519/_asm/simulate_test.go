@@ -1,6 +1,9 @@
 package main
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // simulate computes what p stores, for four neighbouring elements whose step's bit is bit.
 func simulate(p *program, memory map[int][4]uint64, bit bool) map[int][4]uint64 {
@@ -63,6 +66,14 @@ func (v *value) evaluate(a, b, c [4]uint64, bit bool) [4]uint64 {
 			if bit {
 				r[i] = b[i]
 			}
+		case chooseBy:
+			if b[i]>>63 == 1 {
+				r[i] = c[i]
+			}
+		case times:
+			r[i] = a[i] & math.MaxUint32 * (b[i] & math.MaxUint32)
+		case shiftLeft:
+			r[i] = a[i] << v.count
 		case addAt:
 			if v.elements[i] {
 				r[i] = a[i] + b[i]
@@ -88,7 +99,7 @@ func (v *value) evaluate(a, b, c [4]uint64, bit bool) [4]uint64 {
 
 // machine does what is written to it: a processor with registers of four elements.
 type machine struct {
-	registers [registers][4]uint64
+	registers [32][4]uint64
 	memory    map[int][4]uint64
 	bit       bool
 }

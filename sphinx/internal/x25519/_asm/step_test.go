@@ -16,38 +16,66 @@ func tight(k int) uint64 {
 	return low52
 }
 
-// ladders are the steps, and what the rows of their memory can be between two of them.
+// narrowTight is the same for ten limbs.
+func narrowTight(k int) uint64 {
+	if k == 1 {
+		return lowBits(k) + 1<<15
+	}
+	return lowBits(k)
+}
+
+// ladders are the steps, what the rows of their memory can be between two of them, and how they are run.
 var ladders = map[string]struct {
-	step   *program
-	memory func(row int) spans
-	output int // rows
+	step      *program
+	memory    func(row int) spans
+	output    int // rows
+	tight     func(k int) uint64
+	weight    func(k int) int // of limb k, the power of two
+	kept      uint64          // the bits of a limb but the last that count
+	ordered   *program        // as it is written to the kernel
+	registers int
 }{
-	"lanes": {lanes(), func(row int) (s spans) {
+	"lanes": {lanes52(), func(row int) (s spans) {
 		for i := range s {
 			s[i].to = tight(row % limbs)
-			if row == rowX1+limbs-1 {
+			if row == elementX1*limbs+limbs-1 {
 				s[i].to = low47
 			}
 		}
 		return s
-	}, 4 * limbs},
+	}, 4 * limbs, tight, wideWeight, low52, schedule(lanes52()), 32},
+	"narrow": {lanes26(), func(row int) (s spans) {
+		for i := range s {
+			switch {
+			case row >= elements*narrowLimbs: // the mask
+				s[i].to = math.MaxUint64
+			case row >= elementX1*narrowLimbs:
+				s[i].to = lowBits(row % narrowLimbs)
+			default:
+				s[i].to = narrowTight(row % narrowLimbs)
+			}
+		}
+		return s
+	}, 4 * narrowLimbs, narrowTight, func(k int) int { return (51*k + 1) / 2 }, math.MaxUint64, lanes26(), 16},
 	"quad": {quad(), func(row int) (s spans) {
 		switch {
 		case row < limbs:
 			for i := range s {
 				s[i].to = tight(row)
 			}
-		case row == rowX1:
+		case row == elementX1*limbs:
 			s[0], s[2] = span{1, 1}, span{1, 1}
 			s[3].to = low52
-		case row == rowX1+limbs-1:
+		case row == elementX1*limbs+limbs-1:
 			s[3].to = low47
 		default:
 			s[3].to = low52
 		}
 		return s
-	}, limbs},
+	}, limbs, tight, wideWeight, low52, schedule(quad()), 32},
 }
+
+func wideWeight(k int) int { return radix * k }
 
 // TestRanges is the proof that no number of a ladder overflows, whatever its scalar and its point: where all elements are
 // tight before a step, none of the step's operations can go wrong, and all elements are tight after it. A ladder starts
@@ -62,21 +90,15 @@ func TestRanges(t *testing.T) {
 			if len(stored) != l.output {
 				t.Errorf("a step stores %d rows, not %d", len(stored), l.output)
 			}
-			most := uint64(0)
 			for row, s := range stored {
 				if row >= l.output {
 					t.Errorf("a step changes row %d", row)
 				}
-				if !s.within(tight(row % limbs)) {
+				if !s.within(l.tight(row % l.step.limbs)) {
 					t.Errorf("row %d: a limb that is not tight: %v", row, s)
 				}
-				if row%limbs == limbs-1 {
-					for _, e := range s {
-						most = max(most, e.to)
-					}
-				}
 			}
-			t.Logf("the largest number is 2^%.2f, the largest last limb 2⁴⁷ + %d", math.Log2(float64(largest)), most-1<<47)
+			t.Logf("the largest number is 2^%.2f", math.Log2(float64(largest)))
 		})
 	}
 }
@@ -103,11 +125,18 @@ func TestRangesFindWhatGoesWrong(t *testing.T) {
 			l := p.load(0)
 			p.multiplySoon(element{l, l, l, l, l}, element{l, l, l, l, l}, nowhere)
 		}, tight(limbs - 1)},
-		"a square":                {func(p *program) { l := p.load(0); p.square(element{l, l, l, l, l}, nowhere) }, tight(limbs - 1)},
+		"a square":             {func(p *program) { l := p.load(0); p.square(element{l, l, l, l, l}, nowhere) }, tight(limbs - 1)},
+		"a product of 32 bits": {func(p *program) { p.do(times, p.load(0), p.load(1)) }, math.MaxUint32},
+		"a shift":              {func(p *program) { p.shift(shiftLeft, p.load(0), 4) }, 1<<60 - 1},
+		"ten limbs, multiplied": {func(p *program) {
+			e := narrow{p}.loadElement(elementA)
+			narrow{p}.multiply(e, e, nowhere)
+		}, 3 << 26},
+		"ten limbs, squared":      {func(p *program) { narrow{p}.square(narrow{p}.loadElement(elementA), nowhere) }, 3 << 25},
 		"a difference, and twice": {func(p *program) { b := p.constant("b", 1<<60); p.do(subtract, p.do(subtract, b, p.load(0)), p.load(1)) }, 1 << 59},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := new(program)
+			p := &program{limbs: narrowLimbs}
 			c.build(p)
 			if _, _, err := ranges(p, limit(c.most)); err != nil {
 				t.Errorf("refused where it can do: %v", err)
@@ -121,16 +150,28 @@ func TestRangesFindWhatGoesWrong(t *testing.T) {
 
 var prime = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
 
-func number(limb func(k int) uint64) *big.Int {
+// number is the sum of so many limbs, all but the last of which count as far as kept says.
+func number(limbs int, weight func(k int) int, kept uint64, limb func(k int) uint64) *big.Int {
 	n := new(big.Int)
-	for k := limbs - 1; k >= 0; k-- {
+	for k := range limbs {
 		l := limb(k)
 		if k < limbs-1 {
-			l &= low52
+			l &= kept
 		}
-		n.Add(n.Lsh(n, radix), new(big.Int).SetUint64(l))
+		n.Add(n, new(big.Int).Lsh(new(big.Int).SetUint64(l), uint(weight(k))))
 	}
 	return n
+}
+
+// maskRow returns elements whose highest bit is bit, and the others anything.
+func maskRow(random *rand.Rand, bit bool) (e [4]uint64) {
+	for i := range e {
+		e[i] = random.Uint64() >> 1
+		if bit {
+			e[i] |= 1 << 63
+		}
+	}
+	return e
 }
 
 // TestSteps compares steps with the formulas of RFC 7748, §5, over limbs of random and of the largest size.
@@ -148,7 +189,8 @@ func TestSteps(t *testing.T) {
 	for name, l := range ladders {
 		for trial := range 400 {
 			memory := make(map[int][4]uint64)
-			for row := range rowX1 + limbs {
+			count, x1 := l.step.limbs, l.step.place(elementX1)
+			for row := range x1 + count {
 				var e [4]uint64
 				for i, s := range l.memory(row) {
 					e[i] = max(s.from, limb(s.to))
@@ -156,9 +198,10 @@ func TestSteps(t *testing.T) {
 				memory[row] = e
 			}
 			bit := trial%2 == 1
+			memory[l.step.rowMask()] = maskRow(random, bit)
 			stored := simulate(l.step, memory, bit)
 			m := &machine{memory: maps.Clone(memory), bit: bit}
-			allocate(schedule(l.step), m)
+			allocate(l.ordered, l.registers, m)
 			for row := range stored {
 				if m.memory[row] != stored[row] {
 					t.Fatalf("%s, trial %d: scheduled and in registers it gives row %d another value", name, trial, row)
@@ -166,21 +209,21 @@ func TestSteps(t *testing.T) {
 			}
 			// read returns coordinate c (A, B, C, D) of the packet in element i, or of the only one.
 			read := func(rows map[int][4]uint64, c, i int) *big.Int {
-				return number(func(k int) uint64 {
+				return number(count, l.weight, l.kept, func(k int) uint64 {
 					if name == "quad" {
 						return rows[k][c]
 					}
-					return rows[c*limbs+k][i]
+					return rows[c*count+k][i]
 				})
 			}
 			for i := range 4 {
-				x1 := number(func(k int) uint64 {
+				point := number(count, l.weight, l.kept, func(k int) uint64 {
 					if name == "quad" {
-						return memory[rowX1+k][3]
+						return memory[x1+k][3]
 					}
-					return memory[rowX1+k][i]
+					return memory[x1+k][i]
 				})
-				want := formulas(read(memory, 0, i), read(memory, 1, i), read(memory, 2, i), read(memory, 3, i), x1, bit)
+				want := formulas(read(memory, 0, i), read(memory, 1, i), read(memory, 2, i), read(memory, 3, i), point, bit)
 				for c := range want {
 					got := read(stored, c, i)
 					if got.Mod(got, prime); got.Cmp(want[c]) != 0 {
