@@ -190,7 +190,8 @@ func (c *configuration) usable(key string) bool {
 
 // validate asks check, which judges the settings as the program would use them, until it has nothing against them any
 // more, and refuses each setting that it blames: one without which check would say nothing, or something else. Of
-// several that contradict each other it is the last in the list.
+// several that contradict each other it is the last in the list. As it tries each setting's default in turn, check is called
+// many times, also with settings that nobody has asked for: it must have no effects.
 func (c *configuration) validate(check func() error) {
 	for {
 		err := check()
