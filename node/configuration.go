@@ -34,23 +34,14 @@ func Configuration(cfg Config) tao.Configuration {
 
 const millionths = 1e6
 
-// mixing returns how the node mixes, with nothing left to package mix's defaults, which these are: what is measured is what
-// is done. What is not for the strategy stays zero.
+// mixing returns how the node mixes, with nothing left to package mix's defaults: what is measured is what is done. What is
+// not for the strategy stays zero.
 func (c *Config) mixing() mix.Config {
 	m := c.Mix
-	switch m.Strategy = cmp.Or(m.Strategy, "threshold"); m.Strategy {
-	case "threshold":
-		m.Size, m.Interval = cmp.Or(m.Size, 8), cmp.Or(m.Interval, time.Second)
-	case "timed":
-		m.Interval = cmp.Or(m.Interval, time.Second)
-	case "pool":
-		m.Size, m.Interval = cmp.Or(m.Size, 8), cmp.Or(m.Interval, time.Second)
-		m.PoolMin, m.PoolFraction = cmp.Or(m.PoolMin, 8), cmp.Or(m.PoolFraction, 0.6)
-		m.MaxDelay = cmp.Or(m.MaxDelay, 10*min(m.Interval, 365*24*time.Hour))
-	case "poisson":
+	if m.Strategy == "poisson" {
 		m.MaxDelay = cmp.Or(m.MaxDelay, c.Network.LongestDelay()) // that of the makers of packets: a lower one would show
 	}
-	return m
+	return m.WithDefaults()
 }
 
 // provable says what keeps a node with these settings, which have their defaults, from proving what it is.

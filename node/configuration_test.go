@@ -99,13 +99,30 @@ func TestMeasuredIsWhatIsDone(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, does, measured, strategy)
 	}
+}
+
+// TestDefaultsAreMeasuredAsEver: policies allow mixes by what was measured of them, so that another default shuts out those
+// that have it.
+func TestDefaultsAreMeasuredAsEver(t *testing.T) {
+	for strategy, want := range map[string]tao.Configuration{
+		"":          {Strategy: tao.Threshold, Size: 8, Interval: time.Second},
+		"threshold": {Strategy: tao.Threshold, Size: 8, Interval: time.Second},
+		"timed":     {Strategy: tao.Timed, Interval: time.Second},
+		"pool":      {Strategy: tao.Pool, Size: 8, Interval: time.Second, PoolMin: 8, PoolFraction: 600_000, MaxDelay: 10 * time.Second},
+		"poisson":   {Strategy: tao.Poisson, MaxDelay: 10 * time.Second, MeanDelay: time.Second},
+	} {
+		want.Network = measuredNetwork.Hash()
+		require.Equal(t, want, Configuration(Config{Network: measuredNetwork, Mix: mix.Config{Strategy: strategy}}), strategy)
+	}
+	slow := measuredNetwork
+	slow.MeanDelay = 3 * time.Second
+	require.Equal(t, tao.Configuration{
+		Network: slow.Hash(), Strategy: tao.Poisson, MaxDelay: 30 * time.Second, MeanDelay: 3 * time.Second,
+	}, Configuration(Config{Network: slow, Mix: mix.Config{Strategy: "poisson"}}), "the longest delay of its network")
 	require.Equal(t, tao.Configuration{
 		Network: measuredNetwork.Hash(), Strategy: tao.Pool, Size: 8, Interval: 30 * time.Second, PoolMin: 40, PoolFraction: 600_000,
 		MaxDelay: 5 * time.Minute, KeepsKeys: true,
 	}, Configuration(Config{
 		Network: measuredNetwork, KeyDir: "keys", Mix: mix.Config{Strategy: "pool", Interval: 30 * time.Second, PoolMin: 40},
 	}))
-	require.Equal(t, tao.Configuration{
-		Network: measuredNetwork.Hash(), Strategy: tao.Poisson, MaxDelay: 10 * time.Second, MeanDelay: time.Second,
-	}, Configuration(Config{Network: measuredNetwork, Mix: mix.Config{Strategy: "poisson"}}))
 }

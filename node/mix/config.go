@@ -51,8 +51,8 @@ const year = 365 * 24 * time.Hour
 
 // New returns a Strategy that holds nothing, or an error that names the field of cfg that is out of bounds.
 func New[T any](cfg Config) (Strategy[T], error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
+	cfg = cfg.WithDefaults()
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	random := source{from: cfg.Rand}
@@ -81,10 +81,30 @@ func New[T any](cfg Config) (Strategy[T], error) {
 	}
 }
 
-func (c Config) withDefaults() (Config, error) {
-	c.Strategy = cmp.Or(c.Strategy, "threshold")
+// WithDefaults returns c with the default in each zero field that is for its strategy. The others stay as they are.
+func (c Config) WithDefaults() Config {
+	switch c.Strategy = cmp.Or(c.Strategy, "threshold"); c.Strategy {
+	case "threshold":
+		c.Size, c.Interval = cmp.Or(c.Size, 8), cmp.Or(c.Interval, time.Second)
+	case "timed":
+		c.Interval = cmp.Or(c.Interval, time.Second)
+	case "pool":
+		c.Size, c.Interval = cmp.Or(c.Size, 8), cmp.Or(c.Interval, time.Second)
+		c.PoolMin, c.PoolFraction = cmp.Or(c.PoolMin, 8), cmp.Or(c.PoolFraction, 0.6)
+		c.MaxDelay = cmp.Or(c.MaxDelay, 10*min(c.Interval, year))
+	case "poisson":
+		c.MaxDelay = cmp.Or(c.MaxDelay, 10*time.Second)
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	return c
+}
+
+// validate returns what is wrong with c, which has its defaults.
+func (c Config) validate() error {
 	if names := []string{"threshold", "timed", "pool", "poisson"}; !slices.Contains(names, c.Strategy) {
-		return c, fmt.Errorf("mix: Config.Strategy is %q, must be one of %s", c.Strategy, strings.Join(names, ", "))
+		return fmt.Errorf("mix: Config.Strategy is %q, must be one of %s", c.Strategy, strings.Join(names, ", "))
 	}
 	for _, field := range []struct {
 		name string
@@ -98,38 +118,23 @@ func (c Config) withDefaults() (Config, error) {
 		{"MaxDelay", c.MaxDelay != 0, []string{"pool", "poisson"}},
 	} {
 		if field.set && !slices.Contains(field.used, c.Strategy) {
-			return c, fmt.Errorf("mix: Config.%s is not for the strategy %q, only for %s: leave it zero", field.name, c.Strategy, strings.Join(field.used, ", "))
+			return fmt.Errorf("mix: Config.%s is not for the strategy %q, only for %s: leave it zero", field.name, c.Strategy, strings.Join(field.used, ", "))
 		}
 	}
-	c.Size = cmp.Or(c.Size, 8)
-	c.Interval = cmp.Or(c.Interval, time.Second)
-	c.PoolMin = cmp.Or(c.PoolMin, 8)
-	c.PoolFraction = cmp.Or(c.PoolFraction, 0.6)
-	if c.Rand == nil {
-		c.Rand = rand.Reader
-	}
+	pool := c.Strategy == "pool"
 	switch {
 	case c.Size < 0:
-		return c, fmt.Errorf("mix: Config.Size is %d, must be at least 1 distinct sender", c.Size)
+		return fmt.Errorf("mix: Config.Size is %d, must be at least 1 distinct sender", c.Size)
 	case c.Interval < 0:
-		return c, fmt.Errorf("mix: Config.Interval is %v, must be positive", c.Interval)
+		return fmt.Errorf("mix: Config.Interval is %v, must be positive", c.Interval)
 	case c.PoolMin < 0:
-		return c, fmt.Errorf("mix: Config.PoolMin is %d, must be at least 1 packet", c.PoolMin)
-	case !(c.PoolFraction > 0 && c.PoolFraction <= 1): // not a number is neither
-		return c, fmt.Errorf("mix: Config.PoolFraction is %v, must be more than 0 and at most 1", c.PoolFraction)
+		return fmt.Errorf("mix: Config.PoolMin is %d, must be at least 1 packet", c.PoolMin)
+	case pool && !(c.PoolFraction > 0 && c.PoolFraction <= 1): // not a number is neither
+		return fmt.Errorf("mix: Config.PoolFraction is %v, must be more than 0 and at most 1", c.PoolFraction)
+	case pool && c.MaxDelay < c.Interval:
+		return fmt.Errorf("mix: Config.MaxDelay is %v, must be at least Config.Interval, which is %v", c.MaxDelay, c.Interval)
+	case !pool && (c.MaxDelay < 0 || c.MaxDelay > year):
+		return fmt.Errorf("mix: Config.MaxDelay is %v, must be positive and at most a year, %v", c.MaxDelay, year)
 	}
-	if c.Strategy == "pool" {
-		if c.MaxDelay == 0 {
-			c.MaxDelay = 10 * min(c.Interval, year)
-		}
-		if c.MaxDelay < c.Interval {
-			return c, fmt.Errorf("mix: Config.MaxDelay is %v, must be at least Config.Interval, which is %v", c.MaxDelay, c.Interval)
-		}
-		return c, nil
-	}
-	c.MaxDelay = cmp.Or(c.MaxDelay, 10*time.Second)
-	if c.MaxDelay < 0 || c.MaxDelay > year {
-		return c, fmt.Errorf("mix: Config.MaxDelay is %v, must be positive and at most a year, %v", c.MaxDelay, year)
-	}
-	return c, nil
+	return nil
 }
