@@ -12,9 +12,9 @@ import (
 type kernel struct {
 	name           string
 	width, packets int
+	run            func(*[room]uint64)
 	quad           bool // a packet's four coordinates are neighbours in a vector, not vectors apart
 	narrow         bool // limbs have 51 bits, in two rows of 26 and 25; else 52, in one
-	run            func(*[room]uint64)
 }
 
 const (

@@ -41,13 +41,13 @@ func hasIFMA() bool {
 
 var (
 	wideKernels = []kernel{
-		{"quad1", 4, 1, true, false, quad1},
-		{"quad2", 8, 2, true, false, quad2},
-		{"lanes4", 4, 4, false, false, lanes4},
-		{"lanes8", 8, 8, false, false, lanes8},
+		{name: "quad1", width: 4, packets: 1, run: quad1, quad: true},
+		{name: "quad2", width: 8, packets: 2, run: quad2, quad: true},
+		{name: "lanes4", width: 4, packets: 4, run: lanes4},
+		{name: "lanes8", width: 8, packets: 8, run: lanes8},
 	}
 	narrowKernels = []kernel{
-		{"narrow4", 4, 4, false, true, narrow4},
+		{name: "narrow4", width: 4, packets: 4, run: narrow4, narrow: true},
 	}
 )
 
