@@ -71,7 +71,8 @@ func (s *serverSettings) list() []setting {
 		},
 		{
 			key: "network.epoch", to: &s.network.Epoch, positive: true, advice: `give whole seconds, like "1h"`,
-			about: "How long a mix key is the current one. Each lives for three epochs.",
+			about: "How long a mix key is the current one. Each lives for three epochs. In a network with a policy, an attested machine\n" +
+				"must be started anew after some 300 epochs; and the longer they are, the more packets a mix's max_tags must allow.",
 		},
 		{
 			key: "network.mean_delay", to: &s.network.MeanDelay, advice: `give whole milliseconds, like "500ms", or "0s" for none`,

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -237,10 +238,17 @@ key, and print what nodes and clients need. Nothing that is there already is cha
 	return cmd
 }
 
+// attestedEpoch is the length of epochs that init chooses for a network with a policy. There is room for some 300 keys in
+// what a TPM has measured since its machine was started (tao.ErrLogFull), which is ten weeks.
+const attestedEpoch = 6 * time.Hour
+
 // usePolicy takes in what init was told of a policy: its key, which is set already, and its file or "".
 func (s *serverSettings) usePolicy(file string) error {
 	if err := checkPolicyKeyFlag(s.policyKey); err != nil {
 		return err
+	}
+	if s.policyKey != "" {
+		s.network.Epoch = attestedEpoch
 	}
 	if file == "" {
 		return nil
