@@ -37,6 +37,7 @@ type nodeSettings struct {
 }
 
 func newNodeSettings() *nodeSettings {
+	pool := mix.Config{Strategy: "pool"}.WithDefaults()
 	return &nodeSettings{
 		identity: "node.key",
 		listen:   ":7000",
@@ -46,7 +47,7 @@ func newNodeSettings() *nodeSettings {
 		weight:   directory.DefaultWeight,
 		clients:  true,
 		mix: mix.Config{
-			Strategy: "threshold", Size: 8, Interval: time.Second, PoolMin: 8, PoolFraction: 0.6,
+			Strategy: "threshold", Size: pool.Size, Interval: pool.Interval, PoolMin: pool.PoolMin, PoolFraction: pool.PoolFraction,
 		},
 		folder:          "keys",
 		maxTags:         1 << 22,
