@@ -27,7 +27,7 @@ func TestKernelsTellNothing(t *testing.T) {
 		regexp.MustCompile(`^VMOVQ DX, X0$`),                              // how far the step's bit is from the highest
 		regexp.MustCompile(`^VMOVDQ(U|[AU]64) \S+, (\d*\(AX\)|[YZ]\d+)$`), // to memory and vector registers
 		regexp.MustCompile(`^VPBROADCASTQ \w+<>\+0\(SB\), [YZ]\d+$`),
-		regexp.MustCompile(`^V(P(ADDQ|SUBQ|XORQ|ANDQ?|SRLQ|SLLQ|MULUDQ|MADD52[LH]UQ|BLENDMQ|UNPCK[LH]QDQ|ERMQ)|BLENDVPD)(\.BCST)? .*, [YZ]\d+$`),
+		regexp.MustCompile(`^VP(ADDQ|SUBQ|XORQ?|ANDQ?|CMPGTQ|SRLQ|SLLQ|MULUDQ|MADD52[LH]UQ|BLENDMQ|UNPCK[LH]QDQ|ERMQ)(\.BCST)? .*, [YZ]\d+$`),
 	}
 	register := regexp.MustCompile(`\b[YZ](\d+)\b`)
 	address := regexp.MustCompile(`\(([^)]*)\)`)

@@ -144,7 +144,7 @@ func (v *value) changesFirst() bool {
 }
 
 func (v *value) commutes() bool {
-	return slices.Contains([]operation{add, low, high, and, times}, v.operation)
+	return slices.Contains([]operation{add, low, high, and, times, xor}, v.operation)
 }
 
 // readsMemory reports whether the last argument of v's instruction may be in memory.

@@ -149,8 +149,8 @@ func (a *assembly) instruction(v *value, into int, arguments []operand) {
 		}
 	case choose:
 		pick(VPBLENDMQ, VPBLENDMQ_BCST)(last, at(0), bit, dst)
-	case chooseBy:
-		VBLENDVPD(at(1), last, at(0), dst)
+	case xor:
+		VPXOR(last, at(0), dst)
 	case addAt:
 		VPADDQ(last, dst, mask(v.elements), dst)
 	case subtractAt:

@@ -16,11 +16,11 @@
 //
 // A kernel's branch is the loop over the 255 bits of a scalar, and its addresses are constants but for the row of bits
 // of the position in that loop. Neither depends on what is in the vectors. Secrets are in vector and mask registers alone,
-// and in the caller's memory: they choose by VPBLENDMQ or VBLENDVPD with a mask, or by VPERMQ with an index, all of which do
-// the same work for every mask and index. No other operation than those of program.go is emitted, and processors take the same
-// time for each whatever its operands (Intel's list of instructions with data-independent timing has all but
-// VPERMQ with an index, for which nobody has measured anything else: its time shows in no published table as depending
-// on the index; the test of timing has a look at it).
+// and in the caller's memory: they choose by VPBLENDMQ with a mask, by VPERMQ with an index, or by
+// AND with ones and zeros, all of which do the same work for every mask and index. No other operation than those of
+// program.go is emitted, and processors take the same time for each whatever its operands (Intel's list of instructions
+// with data-independent timing has all but VPERMQ with an index, for which nobody has measured anything else: its time
+// shows in no published table as depending on the index; the test of timing has a look at it).
 package main
 
 import (
@@ -94,7 +94,7 @@ func (a *assembly) setPatterns() {
 	}
 }
 
-// setBits sets what choose and chooseBy go by to the bit of row whose number is in CL, modulo 64.
+// setBits sets what choose goes by, or the row of masks, to the bit of row whose number is in CL, modulo 64.
 func (a *assembly) setBits(row Mem, rowMask int) {
 	if a.avx2 {
 		MOVQ(reg.RCX, reg.RDX)
@@ -102,8 +102,10 @@ func (a *assembly) setBits(row Mem, rowMask int) {
 		ANDQ(Imm(63), reg.RDX)
 		VMOVQ(reg.RDX, reg.X0)
 		VMOVDQU(row, reg.Y1)
-		VPSLLQ(reg.X0, reg.Y1, reg.Y1)
-		VMOVDQU(reg.Y1, a.row(rowMask))
+		VPSLLQ(reg.X0, reg.Y1, reg.Y1) // the bit is the sign
+		VPXOR(reg.Y0, reg.Y0, reg.Y0)
+		VPCMPGTQ(reg.Y1, reg.Y0, reg.Y0)
+		VMOVDQU(reg.Y0, a.row(rowMask))
 		return
 	}
 	MOVQ(U32(1), reg.RDX)

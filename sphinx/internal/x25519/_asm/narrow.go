@@ -133,8 +133,8 @@ func (p narrow) scaled(a, e element) element {
 }
 
 func (p narrow) choose(a, b element) element {
-	bits := p.load(p.rowMask())
-	return p.each(func(k int) *value { return p.do(chooseBy, a[k], bits, b[k]) })
+	mask := p.load(p.rowMask())
+	return p.each(func(k int) *value { return p.do(xor, a[k], p.do(and, p.do(xor, a[k], b[k]), mask)) })
 }
 
 func (p narrow) loadElement(which int) element {

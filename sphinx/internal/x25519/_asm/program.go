@@ -17,9 +17,9 @@ const (
 	and                            // a & b
 	keep                           // the lowest 52 bits of a, which takes no instruction: see kept
 	choose                         // b where the step's bit is set, a where it is not
-	chooseBy                       // c where the highest bit of b is set, a where it is not
 	times                          // the lowest 32 bits of a, times those of b, of which none has more
 	shiftLeft                      // a·2ⁿ
+	xor                            // a ^ b
 	addAt                          // a + b in some elements, a in the others
 	subtractAt                     // a − b in some elements, a in the others
 	replaceAt                      // b in some elements, a in the others
@@ -60,7 +60,7 @@ type program struct {
 // and writes the first four, or where they are side by side the first, and reads the others.
 func (p *program) place(which int) int { return which * p.limbs }
 func (p *program) rowBits() int        { return p.place(elements) } // 4: what bit of the scalar differs from the one above it
-func (p *program) rowMask() int        { return p.rowBits() + 4 }   // the step's bits, each the highest of its element: for chooseBy
+func (p *program) rowMask() int        { return p.rowBits() + 4 }   // ones where the step's bit is set, zeros where it is not: for narrow
 func (p *program) rowFree() int        { return p.rowMask() + 1 }   // for values that have no register
 
 const (

@@ -89,6 +89,8 @@ func (v *value) span(i int, a, b, c spans) (span, error) {
 			return span{}, err
 		}
 		return a[i].plus(product)
+	case xor:
+		return span{0, 1<<bits.Len64(a[i].to|b[i].to) - 1}, nil
 	case shiftRight:
 		return span{a[i].from >> v.count, a[i].to >> v.count}, nil
 	case shiftLeft:
@@ -110,8 +112,6 @@ func (v *value) span(i int, a, b, c spans) (span, error) {
 		return span{0, min(a[i].to, b[i].to)}, nil
 	case choose:
 		return a[i].or(b[i]), nil
-	case chooseBy:
-		return a[i].or(c[i]), nil
 	case addAt:
 		if v.elements[i] {
 			return a[i].plus(b[i])

@@ -66,10 +66,8 @@ func (v *value) evaluate(a, b, c [4]uint64, bit bool) [4]uint64 {
 			if bit {
 				r[i] = b[i]
 			}
-		case chooseBy:
-			if b[i]>>63 == 1 {
-				r[i] = c[i]
-			}
+		case xor:
+			r[i] = a[i] ^ b[i]
 		case times:
 			r[i] = a[i] & math.MaxUint32 * (b[i] & math.MaxUint32)
 		case shiftLeft:
