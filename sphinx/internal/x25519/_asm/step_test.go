@@ -16,9 +16,9 @@ func tight(k int) uint64 {
 	return low52
 }
 
-// narrowTight is the same for ten limbs.
+// narrowTight is the same for ten limbs. Carry leaves the second one more than its bits, and who prepares a ladder the last.
 func narrowTight(k int) uint64 {
-	if k == 1 {
+	if k == 1 || k == narrowLimbs-1 {
 		return lowBits(k) + 1<<15
 	}
 	return lowBits(k)
