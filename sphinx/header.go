@@ -47,7 +47,8 @@ type composer struct {
 // composers are those that nobody uses. Their memory is tens of KB.
 var composers sync.Pool
 
-// borrow returns a composer for parameters that were checked, to be put back into composers.
+// borrow returns a composer for parameters that were checked, to be put back into composers; but by no defer, as one
+// that has panicked may hold something.
 func borrow(p Params) *composer {
 	if c, ok := composers.Get().(*composer); ok && c.params == p {
 		return c

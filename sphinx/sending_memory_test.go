@@ -99,6 +99,37 @@ func TestSendersForget(t *testing.T) {
 	}
 }
 
+// TestPanicSpoilsNoOtherCall: what a call leaves that panics, as its caller has changed a letter meanwhile, is in nobody's way.
+func TestPanicSpoilsNoOtherCall(t *testing.T) {
+	p := Params{MaxHops: 3, PayloadSize: 300}
+	c := newCorrespondence(t, p, "panic")
+	for range 10 {
+		letters, _ := c.letters(groupSize)
+		left := groupSize * 2 // reads of random
+		longer := readerFunc(func(b []byte) (int, error) {
+			if left--; left == 0 {
+				letters[groupSize-1].Message = make([]byte, 1000)
+			}
+			return c.random.Read(b)
+		})
+		spoilt := make([]byte, groupSize*p.PacketSize())
+		require.Panics(t, func() { p.WrapBatch(spoilt[:0], longer, letters) })
+		before := bytes.Clone(spoilt)
+		letters, paths := c.letters(2)
+		packets, err := p.WrapBatch(nil, nil, letters)
+		require.NoError(t, err)
+		require.Equal(t, before, spoilt)
+		for i, path := range paths {
+			_, layer := journey(t, p, path, packets[i*p.PacketSize():][:p.PacketSize()])
+			require.Equal(t, letters[i].Destination, layer.Destination)
+		}
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
 // instrumented is whether the race detector is on.
 var instrumented bool
 

@@ -77,8 +77,9 @@ func (p Params) NewSURBs(random io.Reader, addresses []ReturnAddress) ([]*SURB, 
 	}
 	surbs, keys := p.blanks(addresses)
 	c := borrow(p)
-	defer composers.Put(c)
-	if err := c.newSURBs(surbs, keys, random, addresses); err != nil {
+	err := c.newSURBs(surbs, keys, random, addresses)
+	composers.Put(c)
+	if err != nil {
 		for i := range addresses {
 			surbs[i].s.get().spend()
 			keys[i].Wipe()
@@ -191,8 +192,8 @@ func (s *SURB) Use(dst, message []byte) (first Address, packet []byte, err error
 		panic("sphinx: unreachable: a message that fits can be padded")
 	}
 	c := borrow(p)
-	defer composers.Put(c)
 	c.closeReply(delta, &surb.ktilde)
+	composers.Put(c)
 	surb.spend()
 	return surb.first, out, nil
 }
@@ -217,8 +218,8 @@ func (k *ReplyKey) Open(payload []byte) (message []byte, err error) {
 		return nil, ErrPacketSize
 	}
 	c := borrow(reply.params)
-	defer composers.Put(c)
 	c.openReply(payload, reply)
+	composers.Put(c)
 	n, ok := wire.Unpad(payload)
 	if !startsWithZeros(payload) || !ok || n < kappa {
 		return nil, ErrPayload

@@ -47,8 +47,9 @@ func (p Params) WrapBatch(dst []byte, random io.Reader, letters []Letter) ([]byt
 	}
 	packets, out := p.extend(dst, len(letters))
 	c := borrow(p)
-	defer composers.Put(c)
-	if err := c.wrap(packets, random, letters); err != nil {
+	err := c.wrap(packets, random, letters)
+	composers.Put(c)
+	if err != nil {
 		clear(packets)
 		return dst, err
 	}
