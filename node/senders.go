@@ -58,13 +58,13 @@ func (s *senders) find(name string, listed bool) *sender {
 }
 
 // leave takes a link back, and forgets the senders of whom nothing is left. One that still has packets here stays, or it
-// would have a new share with each new link.
+// would have new shares with each new link.
 func (s *senders) leave(from *sender) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from.links--
 	for name, known := range s.known {
-		if known.links == 0 && len(known.share) == 0 {
+		if known.links == 0 && len(known.share) == 0 && len(known.opening) == 0 {
 			delete(s.known, name)
 		}
 	}
