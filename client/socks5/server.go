@@ -54,8 +54,7 @@ type Server struct {
 	// HandshakeTimeout is how long a program may take to say what it wants, and how long to take the answer. 10 s if zero.
 	HandshakeTimeout time.Duration
 
-	// Log is told when connections cannot be accepted, and when they can again; never an address or who wants what. Nil
-	// discards it.
+	// Log is told when connections cannot be accepted; never an address or who wants what. Nil discards it.
 	Log *slog.Logger
 }
 
@@ -65,6 +64,10 @@ const (
 	shortestWait = 5 * time.Millisecond
 	longestWait  = time.Second
 )
+
+// warnEvery is how often the log is told that connections cannot be accepted, at most: where descriptors are few, every
+// second one may fail.
+const warnEvery = time.Minute
 
 // Serve accepts connections from listener until ctx ends, and sees each through to its end. When ctx ends it cuts those
 // that are open; it closes listener, and returns when every connection has ended: nil if ctx ended, else what was wrong
@@ -121,6 +124,7 @@ func newProxy(s *Server) (*proxy, error) {
 // accept starts a goroutine in running for each connection until ctx ends (nil) or listener is beyond recovery (why).
 func (p *proxy) accept(ctx context.Context, listener net.Listener, running *sync.WaitGroup) error {
 	var wait time.Duration
+	var warned time.Time
 	for {
 		conn, err := listener.Accept()
 		switch {
@@ -130,15 +134,13 @@ func (p *proxy) accept(ctx context.Context, listener net.Listener, running *sync
 			}
 			return nil
 		case err == nil:
-			if wait > 0 {
-				p.Log.Info("programs' connections can be accepted again")
-			}
 			wait = 0
 		case !temporary(err):
 			return fmt.Errorf("socks5: accept: %w", err)
 		default:
-			if wait == 0 {
-				p.Log.Warn("programs' connections cannot be accepted for now", "error", withoutAddress(err))
+			if time.Since(warned) >= warnEvery {
+				p.Log.Warn("some of the programs' connections cannot be accepted", "error", withoutAddress(err))
+				warned = time.Now()
 			}
 			wait = min(max(2*wait, shortestWait), longestWait)
 			select {

@@ -19,6 +19,10 @@ const (
 	longestWait  = time.Second
 )
 
+// warnEvery is how often the log is told that connections cannot be accepted, at most: where descriptors are few, every
+// second one may fail.
+const warnEvery = time.Minute
+
 // Serve accepts connections from ln until ctx ends, makes each into a link, and
 // calls handle for it in a goroutine of its own. The Conn is closed when handle
 // returns; when ctx ends, so does the context that handle got, and all Conns are
@@ -88,6 +92,7 @@ func newServer(cfg Config, handle func(context.Context, *Conn)) (*server, error)
 // or ln is beyond recovery (why).
 func (s *server) accept(ctx context.Context, ln net.Listener, running *sync.WaitGroup) error {
 	var wait time.Duration
+	var warned time.Time
 	for {
 		conn, err := ln.Accept()
 		switch {
@@ -97,15 +102,13 @@ func (s *server) accept(ctx context.Context, ln net.Listener, running *sync.Wait
 			}
 			return nil
 		case err == nil:
-			if wait > 0 {
-				s.cfg.Log.Info("connections can be accepted again")
-			}
 			wait = 0
 		case !temporary(err):
 			return fmt.Errorf("link: accept: %w", err)
 		default:
-			if wait == 0 {
-				s.cfg.Log.Warn("connections cannot be accepted for now", "error", withoutAddress(err))
+			if time.Since(warned) >= warnEvery {
+				s.cfg.Log.Warn("some connections cannot be accepted", "error", withoutAddress(err))
+				warned = time.Now()
 			}
 			wait = min(max(2*wait, shortestWait), longestWait)
 			select {
