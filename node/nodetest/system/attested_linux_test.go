@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,8 +115,11 @@ func (m *machine) startTPM() {
 	_ = os.Remove(m.socket())
 	m.tpm.start(exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+m.folder, "--flags", "not-need-init",
 		"--server", "type=unixio,path="+m.socket(), "--ctrl", "type=unixio,path="+filepath.Join(m.folder, "c")))
-	await(m.tpm.t, 10*time.Second, "the TPM runs", func() bool {
-		_, err := os.Stat(m.socket())
+	await(m.tpm.t, 10*time.Second, "the TPM runs", func() bool { // its socket is there a moment before it listens
+		conn, err := net.Dial("unix", m.socket())
+		if err == nil {
+			conn.Close()
+		}
 		return err == nil
 	})
 }
