@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/ed25519"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,8 +26,11 @@ func startTPM(t *testing.T, socket string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	require.Eventually(t, func() bool {
-		_, err := os.Stat(socket)
+	require.Eventually(t, func() bool { // its socket is there a moment before it listens
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			conn.Close()
+		}
 		return err == nil
 	}, patience, time.Millisecond)
 }
