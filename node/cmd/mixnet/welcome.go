@@ -96,13 +96,13 @@ func (c *oneConn) Close() error {
 
 // journeys are those that the client of this process has made to the welcome page. The page cannot know them: so that
 // the picture is of the very connection that asks for it, the client begins that with a number, under which its journey
-// is kept.
+// is kept. And as routed says no more than where connections lead, each that is being made has a spelling of the page's
+// address to itself.
 type journeys struct {
-	turn chan struct{} // holds one while a connection to the page is being made
-
-	mu   sync.Mutex
-	last *journey            // of the connection that is being made; guarded by mu
-	kept map[ticket]*journey // guarded by mu
+	mu    sync.Mutex
+	count uint                // of connections so far; guarded by mu
+	under map[string]*journey // way of each connection that is being made, nil before it is known; guarded by mu
+	kept  map[ticket]*journey // guarded by mu
 }
 
 // ticket is a random number.
@@ -112,17 +112,16 @@ type ticket [16]byte
 const ticketMark = 0
 
 func newJourneys() *journeys {
-	return &journeys{turn: make(chan struct{}, 1), kept: make(map[ticket]*journey)}
+	return &journeys{under: make(map[string]*journey), kept: make(map[ticket]*journey)}
 }
 
 // routed takes note of the journey of a connection that is being made, as client.Config.Routed.
 func (j *journeys) routed(address string, out, back []directory.NodeID) {
-	if !isWelcome(address) {
-		return
-	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.last = &journey{out, back}
+	if _, made := j.under[address]; made {
+		j.under[address] = &journey{out, back}
+	}
 }
 
 // isWelcome reports whether an address is the welcome page's.
@@ -131,27 +130,37 @@ func isWelcome(address string) bool {
 	return err == nil && strings.EqualFold(strings.TrimSuffix(host, "."), welcomeHost)
 }
 
-// dialer makes connections by dial, and begins those to the page with a ticket. They are made one after the other, as
-// routed says no more than where they lead.
+// spellings is how many ways there are to write welcomeHost in small and large letters.
+const spellings = 1 << (len(welcomeHost) - len("."))
+
+// spelled writes the welcome page's address with those letters large that number, below spellings, has bits for. An exit
+// takes them all for one name.
+func spelled(address string, number uint) string {
+	name := []byte(welcomeHost)
+	for i, letter := range name {
+		if letter == '.' {
+			continue
+		}
+		if number&1 == 1 {
+			name[i] = letter - 'a' + 'A'
+		}
+		number >>= 1
+	}
+	_, port, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(string(name), port)
+}
+
+// dialer makes connections by dial, and begins those to the page with a ticket.
 func (j *journeys) dialer(dial dialFunc) dialFunc {
 	return func(ctx context.Context, isolation, address string) (net.Conn, error) {
 		if !isWelcome(address) {
 			return dial(ctx, isolation, address)
 		}
-		select {
-		case j.turn <- struct{}{}:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		defer func() { <-j.turn }()
-		j.forget()
+		address = j.begin(address)
 		conn, err := dial(ctx, isolation, address)
-		if err != nil {
-			return nil, err
-		}
-		t, kept := j.keep()
-		if !kept {
-			return conn, nil
+		t, kept := j.end(address, err == nil)
+		if err != nil || !kept {
+			return conn, err
 		}
 		if _, err := conn.Write(append([]byte{ticketMark}, t[:]...)); err != nil {
 			conn.Close()
@@ -161,28 +170,37 @@ func (j *journeys) dialer(dial dialFunc) dialFunc {
 	}
 }
 
-// forget lets go of the journey of a connection that was not made.
-func (j *journeys) forget() {
+// begin returns an address of the page under which routed is to tell of a connection. The plain one, by which it tells of
+// none, is for those that come when the next spelling is still in use: nobody learns another one's way.
+func (j *journeys) begin(address string) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.last = nil
+	own := spelled(address, 1+j.count%(spellings-1))
+	j.count++
+	if _, used := j.under[own]; used {
+		return spelled(address, 0)
+	}
+	j.under[own] = nil
+	return own
 }
 
 // maxJourneys is how many are kept that no page was asked for with.
-const maxJourneys = 100
+const maxJourneys = 1000
 
-// keep gives the last journey a ticket.
-func (j *journeys) keep() (t ticket, kept bool) {
+// end gives the journey of a connection that was made, if it is known, a ticket, and lets go of that of any other.
+func (j *journeys) end(address string, made bool) (t ticket, kept bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.last == nil {
+	known := j.under[address]
+	delete(j.under, address)
+	if !made || known == nil {
 		return t, false
 	}
 	if len(j.kept) == maxJourneys {
 		clear(j.kept)
 	}
 	rand.Read(t[:])
-	j.kept[t], j.last = j.last, nil
+	j.kept[t] = known
 	return t, true
 }
 

@@ -335,25 +335,58 @@ func TestNobodySeesTheWayOfAConnectionThatFailed(t *testing.T) {
 	require.Equal(t, (&visit{Exit: n.page.exit.String()}).text(), page)
 }
 
-// TestVisitorsWaitInTurn, and no longer than they want to.
-func TestVisitorsWaitInTurn(t *testing.T) {
+// TestVisitorsWaitForNobody: while some connections are being made, others are, and see their own way; where more are
+// than there are spellings of the address, the page says that it does not know which way they came.
+func TestVisitorsWaitForNobody(t *testing.T) {
 	n := newMemoryNetwork()
-	inside, leave := make(chan struct{}), make(chan struct{})
-	dial := n.journeys.dialer(func(ctx context.Context, isolation, address string) (net.Conn, error) {
-		close(inside)
+	leave := make(chan struct{})
+	var inside, gone sync.WaitGroup
+	slow := n.journeys.dialer(func(_ context.Context, _, address string) (net.Conn, error) {
+		n.journeys.routed(address, []directory.NodeID{{99}}, []directory.NodeID{{99}})
+		inside.Done()
 		<-leave
 		return nil, errors.New("not this time")
 	})
-	first := make(chan error, 1)
-	go func() {
-		_, err := dial(t.Context(), "", "welcome.mix:80")
-		first <- err
-	}()
-	<-inside
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := dial(gone, "", "welcome.mix:80")
-	require.ErrorIs(t, err, context.Canceled)
+	come := func(many int) {
+		for range many {
+			inside.Add(1)
+			gone.Go(func() {
+				_, err := slow(t.Context(), "", "welcome.mix:80")
+				require.ErrorContains(t, err, "not this time")
+			})
+		}
+		inside.Wait()
+	}
+	ask := func() string {
+		conn, err := n.journeys.dialer(n.dial)(t.Context(), "mine", "welcome.mix:80")
+		require.NoError(t, err)
+		page, err := askPage(conn)
+		require.NoError(t, err)
+		return page
+	}
+	come(spellings - 2)
+	page := ask()
+	require.Equal(t, n.ways["mine"].text(), page)
+	come(10)
+	require.Equal(t, (&visit{Exit: n.page.exit.String()}).text(), ask())
 	close(leave)
-	require.ErrorContains(t, <-first, "not this time")
+	gone.Wait()
+	page = ask()
+	require.Equal(t, n.ways["mine"].text(), page)
+	n.served.Wait()
+	require.Empty(t, n.journeys.under)
+	require.Empty(t, n.journeys.kept)
+}
+
+// TestSpellings of the page's address are all different, and all the page's.
+func TestSpellings(t *testing.T) {
+	require.Equal(t, "welcome.mix:80", spelled("Welcome.MIX.:80", 0))
+	require.Equal(t, "WElcome.miX:80", spelled("welcome.mix:80", 1<<9|0b11))
+	seen := make(map[string]bool)
+	for number := range uint(spellings) {
+		address := spelled("welcome.mix:8080", number)
+		require.True(t, isWelcome(address), address)
+		seen[address] = true
+	}
+	require.Len(t, seen, spellings)
 }
