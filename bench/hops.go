@@ -79,7 +79,7 @@ func unwrapBatch(r, payload, size int) maker {
 
 func relayed(layer sphinx.Layer, err error) error {
 	if err == nil && layer.Route != sphinx.Relay {
-		err = fmt.Errorf("a hop that relays takes route %d", layer.Route)
+		err = fmt.Errorf("a hop that relays takes route %v", layer.Route)
 	}
 	return err
 }

@@ -69,7 +69,7 @@ func (n *network) through(from int, packet []byte) (sphinx.Layer, error) {
 			return layer, nil
 		}
 		if layer.Route != sphinx.Relay || layer.Next != n.path[i+1].Address {
-			return layer, fmt.Errorf("hop %d sends the packet to %v by route %d", i, layer.Next, layer.Route)
+			return layer, fmt.Errorf("hop %d sends the packet to %v by route %v", i, layer.Next, layer.Route)
 		}
 	}
 }

@@ -185,3 +185,11 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 	require.True(t, leaks(texts(exported[[]byte]{v.Key[:]})["json"], needles), "base64")
 }
+
+// TestLayersArePrintedInWords, for whoever looks at one.
+func TestLayersArePrintedInWords(t *testing.T) {
+	for route, name := range map[Route]string{0: "refused", Relay: "relay", Exit: "exit", Reply: "reply", 9: "Route(9)"} {
+		require.Equal(t, name, fmt.Sprintf("%v", route))
+	}
+	require.Equal(t, "ff"+strings.Repeat("00", TagSize-1), fmt.Sprint(Tag{0xff}))
+}

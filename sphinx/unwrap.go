@@ -23,6 +23,21 @@ const (
 	Reply = Route(wire.Reply) // hand the payload to the client Layer.Client
 )
 
+// String returns the route's name; "refused" for the zero Route.
+func (r Route) String() string {
+	switch r {
+	case 0:
+		return "refused"
+	case Relay:
+		return "relay"
+	case Exit:
+		return "exit"
+	case Reply:
+		return "reply"
+	}
+	return fmt.Sprintf("Route(%d)", uint8(r))
+}
+
 // Layer is what one hop learns from a packet. Its slices point into the packet.
 type Layer struct {
 	Route Route
