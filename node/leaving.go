@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -40,6 +41,24 @@ func (n *Node) Drain(ctx context.Context) error {
 			return failed
 		}
 	}
+}
+
+// takeBack takes the node out of the directory, where that has it from a process before this one with keys that are lost, and
+// this one cannot be registered for the reason that failed. It reports whether it did: it is to be done once, as whatever is
+// listed after that is of another process, which would bring it back for ever.
+func (n *Node) takeBack(ctx context.Context, failed error) bool {
+	if !errors.Is(failed, errNoEvidence) && !errors.Is(failed, directory.ErrRefused) {
+		return false // nobody has looked at it, or the answer is lost
+	}
+	d, serves := n.listing(n.View())
+	if d == nil || serves {
+		return false
+	}
+	if err := n.cfg.Directory.Leave(ctx, directory.SignLeave(n.cfg.Identity, n.nextVersion(time.Now()))); err != nil {
+		return false // it is tried again when registering is
+	}
+	n.cfg.Log.Warn("took back what the directory had of this node: its keys are not those of this process, which cannot be registered anew")
+	return true
 }
 
 // waiting returns how many packets the node holds that may still go somewhere, so neither those for clients that are

@@ -165,6 +165,8 @@ func (s Stats) Problems() []string {
 	case s.View.Policy != nil && !s.Now.Before(s.View.Policy.Expires):
 		say("The network's policy expired %v ago: nobody is trusted until whoever has the policy key has signed another.",
 			s.Now.Sub(s.View.Policy.Expires).Round(time.Second))
+	case s.State != Serving && s.View.Listed:
+		say("The view of the network lists this node with other keys than it has now: packets for it are lost.")
 	case s.State != Serving:
 		say("The node is starting: the view of the network does not list it yet.")
 	}

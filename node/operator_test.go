@@ -33,7 +33,7 @@ func operatorStats() Stats {
 			LoopsSent: 40, LoopsReturned: 37, LoopsLost: 2, DropsSent: 80,
 		},
 		Held: 12, Memory: 1 << 20,
-		View:        &ViewStats{Version: 9, Published: now.Add(-10 * time.Second), Expires: now.Add(time.Hour), Mixes: 6, Refused: 2, Policy: &PolicyStats{Version: 3, Expires: now.Add(240 * time.Hour)}},
+		View:        &ViewStats{Version: 9, Published: now.Add(-10 * time.Second), Expires: now.Add(time.Hour), Mixes: 6, Listed: true, Refused: 2, Policy: &PolicyStats{Version: 3, Expires: now.Add(240 * time.Hour)}},
 		Attestation: &AttestationStats{Kind: "tpm", Until: now.Add(24 * time.Hour), LogUsed: 0.25},
 		Epochs: []EpochStats{
 			{Number: 11, Begins: hour.Add(-time.Hour), Ends: hour, Tags: 900, MaxTags: 1000},
@@ -101,7 +101,8 @@ func TestHealth(t *testing.T) {
 	}{
 		{"well", func(*Stats) {}, nil},
 		{"before it has anything", func(s *Stats) { *s = Stats{State: Starting, Now: s.Now} }, []string{"starting: it has no view", "no key"}},
-		{"not listed yet", func(s *Stats) { s.State = Starting }, []string{"starting: the view of the network does not list it"}},
+		{"not listed yet", func(s *Stats) { s.State, s.View.Listed = Starting, false }, []string{"starting: the view of the network does not list it"}},
+		{"listed with keys that are lost", func(s *Stats) { s.State = Starting }, []string{"lists this node with other keys than it has now: packets for it are lost"}},
 		{"leaving", func(s *Stats) { s.State = Leaving }, []string{"leaving"}},
 		{"the view just expired", func(s *Stats) { s.View.Expires = s.Now }, []string{"view of the network expired 0s ago"}},
 		{"the view expired, so that nothing lists it", func(s *Stats) { s.State, s.View.Expires = Starting, s.Now.Add(-90*time.Second) }, []string{"expired 1m30s ago"}},
@@ -112,7 +113,7 @@ func TestHealth(t *testing.T) {
 		{"the policy just expired", func(s *Stats) { s.State, s.View.Policy.Expires = Starting, s.Now }, []string{"policy expired 0s ago"}},
 		{"no evidence", func(s *Stats) { s.Attestation.Until, s.Attestation.Failure = s.Now, "no TPM answers" }, []string{"cannot show what it runs: no TPM answers."}},
 		{"no newer evidence", func(s *Stats) { s.Attestation.Failure = "no TPM answers" }, nil},
-		{"no evidence yet", func(s *Stats) { s.State, s.Attestation.Failure = Starting, "no TPM answers" }, []string{"does not list it", "no TPM answers"}},
+		{"no evidence yet", func(s *Stats) { s.State, s.View.Listed, s.Attestation.Failure = Starting, false, "no TPM answers" }, []string{"does not list it", "no TPM answers"}},
 		{"without attestation and policy", func(s *Stats) { s.Attestation, s.View.Policy = nil, nil }, nil},
 		{"two things", func(s *Stats) { s.State, s.Epochs = Leaving, nil }, []string{"leaving", "no key"}},
 	} {
@@ -161,7 +162,7 @@ func TestStatsNames(t *testing.T) {
 		"LoopsLost", "LoopsReturned", "LoopsSent", "Memory", "Node", "Now",
 		"Peers.Address", "Peers.Connected", "Peers.Lost", "Peers.Node", "Peers.Queue", "Peers.Sent",
 		"Received", "Sent", "Served", "Started", "State", "Strategy", "Version",
-		"View.Expires", "View.Mixes", "View.Policy.Expires", "View.Policy.Version", "View.Published", "View.Refused", "View.Version",
+		"View.Expires", "View.Listed", "View.Mixes", "View.Policy.Expires", "View.Policy.Version", "View.Published", "View.Refused", "View.Version",
 	}, names(members))
 	require.Equal(t, "abcd00000000000000000000", members["Node"])
 	require.Equal(t, "2026-07-01T12:30:00Z", members["Now"])

@@ -60,6 +60,7 @@ func (n *Node) enlist(ctx context.Context) error {
 	var (
 		told registration
 		back setback
+		own  bool // what the directory has of the node, if anything, is of this process
 	)
 	announce := time.NewTimer(0)
 	announce.Stop()
@@ -97,6 +98,9 @@ func (n *Node) enlist(ctx context.Context) error {
 		}
 		until, err := n.register(ctx, view)
 		n.noteEvidence(until, err)
+		if !own {
+			own = err == nil || n.takeBack(ctx, err)
+		}
 		if errors.Is(err, errNoEvidence) { // it was said, and the directory was told nothing
 			continue
 		}

@@ -14,7 +14,7 @@ type State string
 
 // The states, in their order.
 const (
-	Starting State = "starting" // has no view of the network that lists it yet
+	Starting State = "starting" // has no view of the network yet that lists it with a key that it has
 	Serving  State = "serving"
 	Leaving  State = "leaving" // out of the directory, and sending what it still holds
 )
@@ -49,6 +49,7 @@ type ViewStats struct {
 	Version            uint64
 	Published, Expires time.Time
 	Mixes              int
+	Listed             bool         // this node is among them, be it with keys that it does not have
 	Refused            int          // more that the policy does not trust
 	Policy             *PolicyStats // nil where the node goes by none
 }
@@ -258,6 +259,7 @@ func (n *Node) viewStats() *ViewStats {
 	s := &ViewStats{Version: k.newest.Version, Published: k.newest.Published, Expires: k.newest.Expires}
 	if good != nil {
 		s.Mixes, s.Refused = len(good.Nodes), len(good.Refused)
+		_, s.Listed = good.Node(n.id)
 	}
 	if p := k.newest.Policy; p != nil {
 		s.Policy = &PolicyStats{Version: p.Version, Expires: p.Expires}

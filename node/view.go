@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"slices"
 	"time"
 
 	"sphinxmix.example/node/directory"
@@ -81,7 +82,7 @@ func (n *Node) follow(ctx context.Context) error {
 			if silent {
 				n.cfg.Log.Info("the directory gives views again")
 			}
-			if _, listed := view.Node(n.id); listed && !n.serving() {
+			if _, serves := n.listing(view); serves && !n.serving() {
 				n.cfg.Log.Info("in the network", "mixes", len(view.Nodes))
 			}
 			refused.tell(n, view)
@@ -92,14 +93,25 @@ func (n *Node) follow(ctx context.Context) error {
 	}
 }
 
-// serving reports whether the node is in the network as it knows it.
+// serving reports whether the node is in the network as it knows it, with a key that it has.
 func (n *Node) serving() bool {
-	view := n.View()
+	_, serves := n.listing(n.View())
+	return serves
+}
+
+// listing returns how a view lists the node, nil where it does not, and whether what is made for the node by that can be opened
+// here: whether it has the node's own key of the current epoch. A view that is older than the keys has others.
+func (n *Node) listing(view *directory.View) (d *directory.Descriptor, serves bool) {
 	if view == nil {
-		return false
+		return nil, false
 	}
-	_, listed := view.Node(n.id)
-	return listed
+	d, listed := view.Node(n.id)
+	if !listed {
+		return nil, false
+	}
+	epoch := n.cfg.Network.EpochAt(time.Now())
+	key, ok := d.Key(epoch)
+	return d, ok && slices.Contains(n.ring.Keys(), directory.EpochKey{Epoch: epoch, Key: key})
 }
 
 // knownUntil is when the view ends that the node has; the zero time if it has none.
