@@ -29,9 +29,9 @@ func policyExplainCommand() *cobra.Command {
 policy what was found. The policy is the one that the directory hands out, or another one: --policy tells what that would
 change. Without --directory, the network is the one that 'mixnet up' runs.
 
-With --save, each node's descriptor is kept in a folder, as a file that explain takes in place of an id, and needs no
-network then: only the policy, its key and the directory's. In such a file what the node has signed counts, and nothing
-else; the rest is for people to read.
+With --save, each node's descriptor is kept in a folder, as a file that explain takes in place of an id. With --policy,
+--policy-key and --key it needs no network then; without all three, these are those of the network that 'mixnet up' runs.
+In such a file what the node has signed counts, and nothing else; the rest is for people to read.
 
 A directory that knows the policy does not list nodes that break it: why those are refused stands in their own logs. What
 cannot be seen from one look is whether a node has shown newer evidence before; clients look at that too.
@@ -74,8 +74,10 @@ func sortArguments(args []string) (ids []directory.NodeID, files []string, err e
 		var id directory.NodeID
 		if len(argument) == 2*len(id) && id.UnmarshalText([]byte(argument)) == nil {
 			ids = append(ids, id)
-		} else {
+		} else if exists(argument) {
 			files = append(files, argument)
+		} else {
+			return nil, nil, fmt.Errorf("no node and no file is called %s: ids of nodes have %d hexadecimal digits", clean(argument), 2*len(id))
 		}
 	}
 	if len(ids) > 0 && len(files) > 0 {
@@ -94,11 +96,28 @@ type reading struct {
 // gather returns how to read, and what.
 func (e *explanation) gather(ctx context.Context, ids []directory.NodeID, files []string) (*reading, []*listedNode, error) {
 	if len(files) > 0 {
-		return e.gatherFiles(files)
+		return e.gatherFiles(ctx, files)
 	}
 	if e.at != "" {
 		return nil, nil, errors.New("--at is for files: a network is judged as it is now")
 	}
+	r, listed, err := e.gatherNetwork(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(ids) > 0 {
+		if listed, err = pick(listed, ids); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(listed) == 0 {
+		return nil, nil, errors.New("the directory lists no node: those that it refuses say why in their logs")
+	}
+	return r, listed, nil
+}
+
+// gatherNetwork returns how to read what a network's directory lists, and that.
+func (e *explanation) gatherNetwork(ctx context.Context) (*reading, []*listedNode, error) {
 	client, where, err := e.access.directory()
 	if err != nil {
 		return nil, nil, err
@@ -122,45 +141,28 @@ func (e *explanation) gather(ctx context.Context, ids []directory.NodeID, files 
 	} else if r.policy, err = tao.ParsePolicy(signed, client.Policy); err != nil {
 		err = &remedied{fmt.Sprintf("the directory's policy: %s", wrongs(err)), "is --policy-key the right one?"}
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(ids) > 0 {
-		if listed, err = pick(listed, ids); err != nil {
-			return nil, nil, err
-		}
-	}
-	if len(listed) == 0 {
-		return nil, nil, errors.New("the directory lists no node: those that it refuses say why in their logs")
-	}
-	return r, listed, nil
+	return r, listed, err
 }
 
-// gatherFiles does the same for files that were saved.
-func (e *explanation) gatherFiles(files []string) (*reading, []*listedNode, error) {
+// gatherFiles does as gather does for files that were saved.
+func (e *explanation) gatherFiles(ctx context.Context, files []string) (r *reading, listed []*listedNode, err error) {
 	if len(e.access.urls) > 0 || e.save != "" {
 		return nil, nil, errors.New("files are judged without a network: leave --directory and --save out")
 	}
-	if e.policy == "" || e.access.policyKey == "" || e.access.key == "" {
-		return nil, nil, errors.New("files are judged by a policy, which its key has signed, for the network of a directory: give all three, with --policy, --policy-key and --key")
+	given := e.policy != "" || e.access.policyKey != "" || e.access.key != ""
+	if !given && exists(*e.access.file) {
+		r, _, err = e.gatherNetwork(ctx)
+	} else {
+		r, err = e.withoutNetwork()
 	}
-	if err := checkPolicyKeyFlag(e.access.policyKey); err != nil {
+	if err != nil {
 		return nil, nil, err
-	}
-	r := &reading{now: time.Now()}
-	var err error
-	if r.directory, err = parsePublicKey(e.access.key); err != nil {
-		return nil, nil, fmt.Errorf("--key %w: copy it from where 'mixnet init directory' printed it", err)
 	}
 	if e.at != "" {
 		if r.now, err = time.Parse(time.RFC3339, e.at); err != nil {
 			return nil, nil, fmt.Errorf("--at %s: is no time like 2026-01-31T12:00:00Z", clean(e.at))
 		}
 	}
-	if r.policy, err = readPolicy(e.policy, parsePolicyKey(e.access.policyKey)); err != nil {
-		return nil, nil, err
-	}
-	var listed []*listedNode
 	for _, file := range files {
 		n, err := readDescriptor(file)
 		if err != nil {
@@ -169,6 +171,25 @@ func (e *explanation) gatherFiles(files []string) (*reading, []*listedNode, erro
 		listed = append(listed, n)
 	}
 	return r, listed, nil
+}
+
+// withoutNetwork returns how to read by what flags give alone.
+func (e *explanation) withoutNetwork() (*reading, error) {
+	if e.policy == "" || e.access.policyKey == "" || e.access.key == "" {
+		return nil, errors.New("files are judged by a policy, which its key has signed, for the network of a directory: give all three, with --policy, --policy-key and --key")
+	}
+	if err := checkPolicyKeyFlag(e.access.policyKey); err != nil {
+		return nil, err
+	}
+	r := &reading{now: time.Now()}
+	var err error
+	if r.directory, err = parsePublicKey(e.access.key); err != nil {
+		return nil, fmt.Errorf("--key %w: copy it from where 'mixnet init directory' printed it", err)
+	}
+	if r.policy, err = readPolicy(e.policy, parsePolicyKey(e.access.policyKey)); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // pick returns the nodes with these ids.

@@ -120,6 +120,24 @@ func TestExplainFile(t *testing.T) {
 	require.ErrorContains(t, err, "leave --directory and --save out")
 }
 
+// TestExplainFileOfUp: its network file has the keys, and its directory the policy.
+func TestExplainFileOfUp(t *testing.T) {
+	file, folder := filepath.Join(t.TempDir(), "network.json"), filepath.Join(t.TempDir(), "nodes")
+	_, stop := startUp(t, "--socks", "0", "--nodes", "4", "--network", file)
+	succeed(t, "policy", "explain", "--network", file, "--save", folder)
+	saved, err := filepath.Glob(filepath.Join(folder, "*.json"))
+	require.NoError(t, err)
+	require.Len(t, saved, 4)
+	require.Contains(t, succeed(t, "policy", "explain", "--network", file, saved[0]), "ACCEPTED")
+	later := time.Now().Add(3 * time.Hour).UTC().Format(time.RFC3339)
+	said, err := run(t, "", "policy", "explain", "--network", file, saved[0], "--at", later)
+	require.ErrorIs(t, err, errReported)
+	require.Contains(t, said, "✗ descriptor")
+	_, err = stop()
+	require.NoError(t, err)
+	refused(t, "--policy, --policy-key and --key", "policy", "explain", "--network", file, saved[0])
+}
+
 func withoutTimes(said string) string {
 	return regexp.MustCompile(`ACCEPTED for \S+|, at \S+`).ReplaceAllString(said, "")
 }
