@@ -178,7 +178,10 @@ func (c *configuration) check(key, value string, judge func(string) error) {
 
 // checkURL says what keeps a directory from being asked there.
 func checkURL(url string) error {
-	return (&directory.Client{URLs: []string{url}, Key: anyKey}).Validate()
+	if (&directory.Client{URLs: []string{url}, Key: anyKey}).Validate() != nil { // which names the directory, as the flag does
+		return fmt.Errorf("%q is not of the form http://host:port", url)
+	}
+	return nil
 }
 
 // parsePublicKey reads the key of a directory or of a policy, an Ed25519 public key in hexadecimal.

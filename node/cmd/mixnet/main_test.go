@@ -60,6 +60,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"ping --network " + none:                  "start one with 'mixnet up'",
 		"ping --network x --directory http://x:1": "network",
 		"ping --directory http://127.0.0.1:1":     "--key",
+		"ping --directory 127.0.0.1:1 ":           `--directory "127.0.0.1:1" is not of the form http://host:port`,
 		"ping --directory ftp://x --key " + good:  "http://host:port",
 		"ping --directory http://x --key 12":      "64 hexadecimal digits",
 		"ping --key " + good:                      "--directory",
@@ -123,6 +124,10 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"up --socks 65536":                                             "--socks",
 		"up --allow here":                                              "--allow has \"here\"",
 		"up --nodes 3":                                                 "4 to 50",
+		"up --nodes 4 --socks 0 --network " + large + "/x/n":           "name another file with --network",
+		"up --nodes 4 --socks 0 --network " + large + "/n":             "name another file with --network",
+		"policy explain zzz":                                           "no node and no file is called zzz",
+		"policy explain " + large + " --network " + none:               "with --policy, --policy-key and --key",
 		"up --port 65534":                                              "--port",
 		"up --port 1 --nodes 4 --network " + broken:                    "--port 0",
 	} {

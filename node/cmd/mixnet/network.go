@@ -156,6 +156,14 @@ func (n *network) write(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := keepFile(path, append(raw, '\n')); err != nil {
+		return &remedied{wrongs(err), "name another file with --network"}
+	}
+	return nil
+}
+
+// keepFile writes a file, for this user alone, in a folder that it makes where there is none.
+func keepFile(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -164,7 +172,7 @@ func (n *network) write(ctx context.Context, path string) error {
 		return err
 	}
 	defer file.discard()
-	return file.keep(append(raw, '\n'))
+	return file.keep(content)
 }
 
 // stands reports whether path still holds this network: another may have been started at the same moment.
