@@ -220,7 +220,7 @@ func serveUntil(ctx context.Context, n *node.Node, limit time.Duration, log *slo
 		case err := <-ended:
 			return err
 		case <-progress.C:
-			log.Info("still leaving", "packets", n.Stats().Held)
+			log.Info("still leaving: what is held is sent, and everyone given the time to know", "packets", n.Stats().Held)
 		case err := <-drained:
 			switch held := n.Stats().Held; {
 			case errors.Is(err, context.DeadlineExceeded) && held == 0:
