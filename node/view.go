@@ -83,7 +83,7 @@ func (n *Node) follow(ctx context.Context) error {
 				n.cfg.Log.Info("the directory gives views again")
 			}
 			if _, serves := n.listing(view); serves && !n.serving() {
-				n.cfg.Log.Info("in the network", "mixes", len(view.Nodes))
+				n.cfg.Log.Info("in the network")
 			}
 			refused.tell(n, view)
 			n.adopt(view)
