@@ -53,10 +53,26 @@ func noise(r *bench.Report) string {
 	case len(busy) == len(r.Measurements):
 		say("The figures are worth little: for none were there %d such rounds.", leastRounds)
 	case len(busy) <= 3:
-		say("Worth little, for want of %d such rounds: %s.", leastRounds, strings.Join(busy, ", "))
+		say("Worth little, for want of %d such rounds, and marked %s: %s.", leastRounds, worthLittle, strings.Join(busy, ", "))
 	default:
-		say("%d of the %d operations had fewer than %d such rounds, and their figures are worth little.",
-			len(busy), len(r.Measurements), leastRounds)
+		say("%d of the %d operations had fewer than %d such rounds, and their figures, marked %s, are worth little.",
+			len(busy), len(r.Measurements), leastRounds, worthLittle)
 	}
 	return strings.Join(said, "\n")
+}
+
+// worthLittle stands before the figures that noise says are worth little, where others are not.
+const worthLittle = "*"
+
+// marks returns what stands before the figures of each measurement, by its name: worthLittle or nothing.
+func marks(r *bench.Report) map[string]string {
+	marked := make(map[string]string)
+	busy := r.Busy()
+	if r.Rounds < leastRounds || len(busy) == len(r.Measurements) {
+		return marked // all are alike
+	}
+	for _, name := range busy {
+		marked[name] = worthLittle
+	}
+	return marked
 }

@@ -34,7 +34,7 @@ func (t *tables) peers() {
 		single, batch := t.r.Find(ours[operation][0]), t.r.Find(ours[operation][1])
 		row := func(name, version string, m *bench.Measurement, payload, hops int) {
 			cells := []string{name, version, number(payload), number(hops)}
-			rows = append(rows, append(append(cells, figures(m)...), timesAs(m, single), timesAs(m, batch)))
+			rows = append(rows, append(append(cells, t.figures(m)...), timesAs(m, single), timesAs(m, batch)))
 		}
 		if single != nil {
 			row("this library, one", "", single, single.Payload, single.Hops)

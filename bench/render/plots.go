@@ -193,7 +193,7 @@ func coresPlot(r *bench.Report) (*plot.Plot, error) {
 	most := float64(counts[len(counts)-1])
 	p := newPlot("Batches of 64, paths of 5, payload 1024 B")
 	p.X.Label.Text, p.X.Min, p.X.Max, p.X.Tick.Marker = "cores", 0, most+0.5, ticks(counts)
-	p.Y.Label.Text, p.Y.Min = "thousand packets per second", 0
+	p.Y.Label.Text, p.Y.Min, p.Y.Tick.Marker = "thousand packets per second", 0, roundTicks{step: 2}
 	p.Legend.Left = true
 	one := measured[0].Y
 	if len(alone) > 0 {
@@ -299,7 +299,7 @@ func peersPlot(r *bench.Report) (*plot.Plot, error) {
 		}
 	}
 	p := newPlot("One hop that relays, paths of 5, one core")
-	p.X.Label.Text, p.X.Min = "U per packet (U: one X25519 of Go's crypto/ecdh)", 0
+	p.X.Label.Text, p.X.Min = "U per packet (U: one X25519 of Go's crypto/ecdh, measured beside each)", 0
 	for i := range values { // each a chart of its own, with zeros where the others are, for its colour
 		only := make(plotter.Values, len(values))
 		only[i] = values[i]

@@ -238,15 +238,48 @@ func TestNoise(t *testing.T) {
 
 	// Quiet for most, and yet some are not.
 	wrong := of(func(r *bench.Report) { r.Measurements[1].Rounds[2].Counts = true })
-	require.Contains(t, wrong, "Worth little, for want of 11 such rounds: UnwrapBatch/r=5/P=1024/n=8.")
+	require.Contains(t, wrong, "Worth little, for want of 11 such rounds, and marked *: UnwrapBatch/r=5/P=1024/n=8.")
 	wrong = of(func(r *bench.Report) {
 		for i := range 5 {
 			r.Measurements[i].Rounds[2].Counts = true
 		}
 	})
-	require.Contains(t, wrong, "5 of the 9 operations had fewer than 11 such rounds, and their figures are worth little.")
+	require.Contains(t, wrong, "5 of the 9 operations had fewer than 11 such rounds, and their figures, marked *, are worth little.")
 	require.Contains(t, of(func(r *bench.Report) { r.QuietLimit = 1000 }), "The figures are worth little: for none")
 	require.Contains(t, of(func(r *bench.Report) { r.Rounds = 3 }), little)
+}
+
+// TestFiguresWorthLittleAreMarked, in each table that has them, and no others; where all are worth little, none is.
+func TestFiguresWorthLittleAreMarked(t *testing.T) {
+	table := func(change func(i int, r *bench.Report)) string {
+		r := report()
+		for i := range r.Measurements {
+			change(i, r)
+		}
+		var out bytes.Buffer
+		require.NoError(t, Table(&out, r))
+		return out.String()
+	}
+	spoil := func(i int, r *bench.Report) { r.Measurements[i].Rounds[2].Counts = true }
+	some := table(func(i int, r *bench.Report) {
+		if i%2 == 0 { // of P = 1024 one packet and 64, of P = 32768 a batch of 8, then Wrap and ChaCha20
+			spoil(i, r)
+		}
+	})
+	for pattern, want := range map[string][]string{
+		"one packet .*20000":  {"one packet", "*50.0", "1.00", "0.98 – 1.02", "20000"},
+		"batch of 8 ":         {"batch of 8", "25.0", "0.50", "0.49 – 0.51", "40000", "2.0×"},
+		"^ *32768":            {"32768", "50.0", "*25.0", "12.5"},
+		"make a packet .*":    {"make a packet", "1024", "*200", "4.00", "3.92 – 4.08"},
+		"P = 1024, one":       {"P = 1024, one packet", "*1.00", "60 %", "20 %", "20 %", "0.80", "1.25"},
+		"X25519, any":         {"X25519, any point", "this library", "8", "5.00", "0.10", "0.098 – 0.10"},
+		"ChaCha20, 992":       {"ChaCha20, 992 B", "x/crypto", "*2.00", "0.040", "0.039 – 0.041", "0.50"},
+		"this library, batch": {"this library, batch of 64", "1024", "5", "*12.5", "0.25", "0.24 – 0.26", "0.25×", "1.00×"},
+	} {
+		require.Equal(t, want, fields(t, some, pattern))
+	}
+	require.NotContains(t, table(spoil), "*")
+	require.NotContains(t, table(func(int, *bench.Report) {}), "*")
 }
 
 // TestText is what benchstat reads: https://go.dev/design/14313-benchmark-format.
@@ -276,8 +309,8 @@ func TestPlots(t *testing.T) {
 	require.Equal(t, []string{"cores.svg", "hop.svg", "peers.svg", "shares.svg"}, names)
 	for name, words := range map[string][]string{
 		"hop.svg":    {"payload 1024 B", "packets in a batch", ">10<", ">15<"},
-		"cores.svg":  {"cores", ">measured<", "as many times one core"},
-		"shares.svg": {"X25519", "BLAKE2b", "all else"}, "peers.svg": {"other", "this, batch of 64"},
+		"cores.svg":  {"cores", ">measured<", "as many times one core", ">20<", ">140<"},
+		"shares.svg": {"X25519", "BLAKE2b", "all else"}, "peers.svg": {"other", "this, batch of 64", "measured beside each"},
 	} {
 		words = append(words, "Test CPU, 2 cores; AVX-512 IFMA; U = 50.0 µs")
 		content, err := os.ReadFile(filepath.Join(folder, name))

@@ -14,7 +14,7 @@ import (
 
 // Table writes r for people.
 func Table(w io.Writer, r *bench.Report) error {
-	t := &tables{w: w, r: r}
+	t := &tables{w: w, r: r, marks: marks(r)}
 	t.header()
 	t.hops()
 	t.payloads()
@@ -29,9 +29,10 @@ func Table(w io.Writer, r *bench.Report) error {
 
 // tables is a writer of tables that keeps the first error.
 type tables struct {
-	w   io.Writer
-	r   *bench.Report
-	err error
+	w     io.Writer
+	r     *bench.Report
+	marks map[string]string // by names of measurements
+	err   error
 }
 
 func (t *tables) printf(format string, arguments ...any) {
@@ -76,8 +77,13 @@ func (t *tables) header() {
 }
 
 // figures are the columns for one measurement.
-func figures(m *bench.Measurement) []string {
-	return []string{micro(m.Nanoseconds.Median), unit(m.Units.Median), unit(m.Units.Low) + " – " + unit(m.Units.High)}
+func (t *tables) figures(m *bench.Measurement) []string {
+	return []string{t.micro(m), unit(m.Units.Median), unit(m.Units.Low) + " – " + unit(m.Units.High)}
+}
+
+// micro is the median of a measurement, with its mark.
+func (t *tables) micro(m *bench.Measurement) string {
+	return t.marks[m.Name] + micro(m.Nanoseconds.Median)
 }
 
 func (t *tables) hops() {
@@ -98,7 +104,7 @@ func (t *tables) hops() {
 			gain = fmt.Sprintf("%.1f×", reference/m.Units.Median)
 		}
 		rate := fmt.Sprintf("%.0f", 1e9/m.Nanoseconds.Median)
-		rows = append(rows, append(append([]string{name}, figures(&m)...), rate, gain))
+		rows = append(rows, append(append([]string{name}, t.figures(&m)...), rate, gain))
 	}
 	columns := []string{"", "µs", "U", "quartiles", "packets/s on a core", ""}
 	t.write("One hop that relays, per packet: r = 5, P = 1024", columns, rows)
@@ -118,7 +124,7 @@ func (t *tables) payloads() {
 		if len(rows) == 0 {
 			return // not all were measured
 		}
-		rows[len(rows)-1] = append(rows[len(rows)-1], micro(m.Nanoseconds.Median))
+		rows[len(rows)-1] = append(rows[len(rows)-1], t.micro(&m))
 		if len(rows) == 1 {
 			columns = append(columns, map[bool]string{true: "one packet", false: fmt.Sprintf("n = %d", m.Items)}[m.Items == 0])
 		}
@@ -151,7 +157,7 @@ func (t *tables) senders() {
 		if m.Payload > 0 {
 			payload = fmt.Sprint(m.Payload)
 		}
-		rows = append(rows, append([]string{name, payload}, figures(&m)...))
+		rows = append(rows, append([]string{name, payload}, t.figures(&m)...))
 	}
 	columns := []string{"", "P", "µs", "U", "quartiles"}
 	t.write("Senders and receivers of replies, per packet or SURB, paths of 5", columns, rows)
@@ -184,7 +190,7 @@ func (t *tables) cores() {
 func (t *tables) shares() {
 	var rows [][]string
 	for _, s := range t.r.Shares {
-		row := []string{hopName(s), unit(s.Whole)}
+		row := []string{hopName(s), t.marks[s.Name] + unit(s.Whole)}
 		parts, rest := s.Fractions()
 		for _, part := range append(parts, rest) {
 			row = append(row, fmt.Sprintf("%.0f %%", 100*part))
@@ -233,7 +239,7 @@ func (t *tables) primitives() {
 		if m.Size > 0 {
 			rate = fmt.Sprintf("%.2f", float64(m.Size)/m.Nanoseconds.Median)
 		}
-		rows = append(rows, append([]string{name, who, together}, append(figures(&m), rate)...))
+		rows = append(rows, append([]string{name, who, together}, append(t.figures(&m), rate)...))
 	}
 	t.write("Primitives, per message", []string{"", "by", "at once", "µs", "U", "quartiles", "GB/s"}, rows)
 }
