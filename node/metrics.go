@@ -114,7 +114,7 @@ func (m *metrics) Describe(into chan<- *prometheus.Desc) {
 func (m *metrics) Collect(into chan<- prometheus.Metric) {
 	s := m.stats()
 	into <- m.info.is(1, s.Node.String(), s.Version, s.Strategy)
-	for _, state := range []State{Starting, Serving, Leaving} {
+	for _, state := range []State{Starting, Serving, Unlisted, Leaving} {
 		into <- m.state.is(one(s.State == state), string(state))
 	}
 	into <- m.started.is(seconds(s.Started))

@@ -53,6 +53,7 @@ func TestMetrics(t *testing.T) {
 		`mixnet_node_start_time_seconds`:                                  float64(time.Date(2026, 6, 30, 12, 30, 0, 0, time.UTC).Unix()),
 		`mixnet_node_state{state="starting"}`:                             0,
 		`mixnet_node_state{state="serving"}`:                              1,
+		`mixnet_node_state{state="unlisted"}`:                             0,
 		`mixnet_packets_received_total`:                                   1000,
 		`mixnet_packets_sent_total{to="mix"}`:                             600,
 		`mixnet_packets_sent_total{to="service"}`:                         200,

@@ -175,6 +175,7 @@ type Node struct {
 	keysChanged chan struct{}         // holds one when the directory has not been told
 	version     uint64                // of the last descriptor; belongs to enlist, and to Drain after it
 	attested    atomic.Pointer[AttestationStats]
+	served      atomic.Bool // it has been in the network
 	leaving     atomic.Bool
 	leave, left chan struct{} // closed when the node is to be registered no more, and when it will not be
 

@@ -167,6 +167,10 @@ func (s Stats) Problems() []string {
 			s.Now.Sub(s.View.Policy.Expires).Round(time.Second))
 	case s.State != Serving && s.View.Listed:
 		say("The view of the network lists this node with other keys than it has now: packets for it are lost.")
+	case s.State != Serving && s.View.Refusal != "":
+		say("The network's policy refuses this node, and nobody sends it packets: %s.", s.View.Refusal)
+	case s.State == Unlisted:
+		say("The node is in the network no more: the view does not list it.")
 	case s.State != Serving:
 		say("The node is starting: the view of the network does not list it yet.")
 	}

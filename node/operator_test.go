@@ -103,6 +103,14 @@ func TestHealth(t *testing.T) {
 		{"before it has anything", func(s *Stats) { *s = Stats{State: Starting, Now: s.Now} }, []string{"starting: it has no view", "no key"}},
 		{"not listed yet", func(s *Stats) { s.State, s.View.Listed = Starting, false }, []string{"starting: the view of the network does not list it"}},
 		{"listed with keys that are lost", func(s *Stats) { s.State = Starting }, []string{"lists this node with other keys than it has now: packets for it are lost"}},
+		{"listed no more", func(s *Stats) { s.State, s.View.Listed = Unlisted, false }, []string{"in the network no more: the view does not list it"}},
+		{"listed no more, and why", func(s *Stats) {
+			s.State, s.View.Listed = Unlisted, false
+			s.Attestation.Failure = "the directory refuses it: revoked"
+		}, []string{"no more", "the directory refuses it: revoked."}},
+		{"refused by what it sees itself", func(s *Stats) { s.State, s.View.Listed, s.View.Refusal = Unlisted, false, "expired" }, []string{
+			"policy refuses this node, and nobody sends it packets: expired.",
+		}},
 		{"leaving", func(s *Stats) { s.State = Leaving }, []string{"leaving"}},
 		{"the view just expired", func(s *Stats) { s.View.Expires = s.Now }, []string{"view of the network expired 0s ago"}},
 		{"the view expired, so that nothing lists it", func(s *Stats) { s.State, s.View.Expires = Starting, s.Now.Add(-90*time.Second) }, []string{"expired 1m30s ago"}},
@@ -162,7 +170,7 @@ func TestStatsNames(t *testing.T) {
 		"LoopsLost", "LoopsReturned", "LoopsSent", "Memory", "Node", "Now",
 		"Peers.Address", "Peers.Connected", "Peers.Lost", "Peers.Node", "Peers.Queue", "Peers.Sent",
 		"Received", "Sent", "Served", "Started", "State", "Strategy", "Version",
-		"View.Expires", "View.Listed", "View.Mixes", "View.Policy.Expires", "View.Policy.Version", "View.Published", "View.Refused", "View.Version",
+		"View.Expires", "View.Listed", "View.Mixes", "View.Policy.Expires", "View.Policy.Version", "View.Published", "View.Refusal", "View.Refused", "View.Version",
 	}, names(members))
 	require.Equal(t, "abcd00000000000000000000", members["Node"])
 	require.Equal(t, "2026-07-01T12:30:00Z", members["Now"])

@@ -39,7 +39,7 @@ function renderCharts(stats, samples) {
 
 // The head and the tiles.
 
-const marks = {serving: ["●", "good"], starting: ["◐", ""], leaving: ["◑", ""]};
+const marks = {serving: ["●", "good"], starting: ["◐", ""], unlisted: ["○", "bad"], leaving: ["◑", ""]};
 
 function renderState(mark, words, look) {
 	const state = at("state");

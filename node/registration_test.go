@@ -171,3 +171,54 @@ func TestOneMachineIsOneMix(t *testing.T) {
 		require.True(t, passes(t, n, box, 1), "the other's registration has ended")
 	})
 }
+
+// TestMixThatIsListedNoMoreSaysSo, and why: it is not starting. Whoever asks hears the same of all that its operator is shown.
+func TestMixThatIsListedNoMoreSaysSo(t *testing.T) {
+	const gone = "The node is in the network no more: the view does not list it."
+	revoke := func(n *nodetest.Network) {
+		n.Publish(func(p *tao.Policy) {
+			p.Revoked = [][32]byte{tao.IdentityHash(n.Mixes[1].Identity.Public().(ed25519.PublicKey))}
+		})
+	}
+	for _, test := range []struct {
+		name  string
+		ends  func(*nodetest.Network)
+		after time.Duration
+		why   []string
+	}{
+		{"revoked", revoke, nodetest.Refresh, []string{gone, tao.ErrRevoked.Error()}},
+		{"revoked, and the directory lies", func(n *nodetest.Network) {
+			n.Lie()
+			revoke(n)
+		}, 2 * nodetest.Refresh, []string{"The network's policy refuses this node, and nobody sends it packets: " + tao.ErrRevoked.Error()}},
+		{"of a program that is not allowed any more", func(n *nodetest.Network) {
+			n.Publish(func(p *tao.Policy) { p.Programs[0].Digest[0]++ })
+		}, nodetest.Refresh, []string{gone, tao.ErrProgram.Error()}},
+		{"evidence that expires without the directory", func(n *nodetest.Network) {
+			n.Publish(func(p *tao.Policy) { p.MaxAge = 10 * time.Minute })
+			sleep(2 * nodetest.Refresh)
+			n.StopDirectory()
+		}, 11 * time.Minute, []string{"The network's policy refuses this node, and nobody sends it packets: expired: the evidence was good until "}},
+		{"its view expires", func(n *nodetest.Network) { n.StopDirectory() }, time.Hour + time.Minute, []string{
+			"The view of the network expired ",
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := nodetest.Start(t, nodetest.Config{Mixes: 2, Attested: true})
+				require.Equal(t, node.Serving, n.Mixes[1].Stats().State)
+				test.ends(n)
+				sleep(test.after + time.Second)
+				s := n.Mixes[1].Stats()
+				require.Equal(t, node.Unlisted, s.State)
+				require.Contains(t, get(n.Mixes[1], "/metrics").Body.String(), "\nmixnet_node_state{state=\"unlisted\"} 1\n")
+				require.Contains(t, get(n.Mixes[1], "/stats").Body.String(), `"State":"unlisted"`)
+				require.Equal(t, strings.Join(s.Problems(), "\n")+"\n", get(n.Mixes[1], "/healthz").Body.String())
+				require.Len(t, s.Problems(), len(test.why), "%q", s.Problems())
+				for i, why := range test.why {
+					require.Contains(t, s.Problems()[i], why)
+				}
+			})
+		})
+	}
+}

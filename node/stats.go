@@ -14,9 +14,10 @@ type State string
 
 // The states, in their order.
 const (
-	Starting State = "starting" // has no view of the network yet that lists it with a key that it has
+	Starting State = "starting" // has had no view of the network yet that lists it with a key that it has
 	Serving  State = "serving"
-	Leaving  State = "leaving" // out of the directory, and sending what it still holds
+	Unlisted State = "unlisted" // has no such view any more
+	Leaving  State = "leaving"  // out of the directory, and sending what it still holds
 )
 
 // Stats is what a node has done since it started and how it stands. Nothing in it is about one packet or one client. In
@@ -51,6 +52,7 @@ type ViewStats struct {
 	Mixes              int
 	Listed             bool         // this node is among them, be it with keys that it does not have
 	Refused            int          // more that the policy does not trust
+	Refusal            string       // why it does not trust this node, which is one of these; empty where it is not
 	Policy             *PolicyStats // nil where the node goes by none
 }
 
@@ -232,11 +234,13 @@ func (n *Node) Stats() Stats {
 		History:  samples,
 	}
 	s.View, s.Attestation = n.viewStats(), n.attested.Load()
-	if n.serving() {
-		s.State = Serving
-	}
-	if n.leaving.Load() {
+	switch {
+	case n.leaving.Load():
 		s.State = Leaving
+	case n.serving():
+		s.State = Serving
+	case n.served.Load():
+		s.State = Unlisted
 	}
 	if peers := n.peers.Load(); peers != nil {
 		for _, p := range *peers {
@@ -260,6 +264,9 @@ func (n *Node) viewStats() *ViewStats {
 	if good != nil {
 		s.Mixes, s.Refused = len(good.Nodes), len(good.Refused)
 		_, s.Listed = good.Node(n.id)
+		if i := slices.IndexFunc(good.Refused, func(r directory.Refusal) bool { return r.Node == n.id }); i >= 0 {
+			s.Refusal = good.Refused[i].Err.Error()
+		}
 	}
 	if p := k.newest.Policy; p != nil {
 		s.Policy = &PolicyStats{Version: p.Version, Expires: p.Expires}

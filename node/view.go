@@ -84,6 +84,7 @@ func (n *Node) follow(ctx context.Context) error {
 			}
 			if _, serves := n.listing(view); serves && !n.serving() {
 				n.cfg.Log.Info("in the network")
+				n.served.Store(true)
 			}
 			refused.tell(n, view)
 			n.adopt(view)

@@ -25,7 +25,7 @@ func statusCommand() *cobra.Command {
 		Short: "Say how a mix is",
 		Long: `Ask a mix, where its operator's page is, how it is: one on this machine, as the page is for the mix's own machine alone,
 or one at the end of a tunnel. What --operator names is asked wherever it is. The exit status is 1 where the mix is not
-healthy: it does not answer, is not in the network (yet), or refuses packets.`,
+healthy: it does not answer, is not in the network, or refuses packets.`,
 		Args: noArguments,
 	}
 	address := cmd.Flags().String("operator", newNodeSettings().operator, "host:port of the mix's operator page")

@@ -117,6 +117,21 @@ func TestStatusFailsWhereTheMixIsNotWell(t *testing.T) {
 	require.Contains(t, problem, "full or cannot be written")
 }
 
+// TestStatusOfAMixThatIsListedNoMore says that it is, and why.
+func TestStatusOfAMixThatIsListedNoMore(t *testing.T) {
+	s := wellMix()
+	s.State = node.Unlisted
+	s.Attestation = &node.AttestationStats{Kind: "tpm", Failure: "the directory refuses it: revoked"}
+	server := httptest.NewServer(node.NewOperator(func() node.Stats { return s }))
+	defer server.Close()
+	out, err := run(t, "", "status", "--operator", strings.TrimPrefix(server.URL, "http://"))
+	require.ErrorIs(t, err, errReported)
+	require.Contains(t, out, "state      unlisted, up for 1h30m0s\n")
+	require.Contains(t, out, "The node is in the network no more: the view does not list it.\n")
+	require.Contains(t, out, "the directory refuses it: revoked")
+	require.NotContains(t, out, "starting")
+}
+
 func TestStatusOfWhatIsNoMix(t *testing.T) {
 	for _, answer := range []http.HandlerFunc{
 		http.NotFound,
