@@ -1,5 +1,0 @@
-//go:build race
-
-package sphinx
-
-func init() { instrumented = true }
