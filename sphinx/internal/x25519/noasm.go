@@ -2,7 +2,7 @@
 
 package x25519
 
-var kernels, allKernels []kernel // none: every multiplication by itself
+var kernels []kernel // none: every multiplication by itself
 
 // vectorBuild says that kernels are in the build.
 const vectorBuild = false

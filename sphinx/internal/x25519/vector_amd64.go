@@ -12,7 +12,7 @@ import (
 // vectorBuild says that kernels are in the build.
 const vectorBuild = true
 
-// kernels are those to compute with here.
+// kernels are those to compute with here: of those that the processor has the instructions for, the fastest.
 var kernels = func() []kernel {
 	switch {
 	case hasIFMA():
@@ -21,17 +21,6 @@ var kernels = func() []kernel {
 		return narrowKernels
 	}
 	return nil
-}()
-
-// allKernels are those that the processor has the instructions for.
-var allKernels = func() (all []kernel) {
-	if hasIFMA() {
-		all = append(all, wideKernels...)
-	}
-	if cpu.X86.HasAVX2 {
-		all = append(all, narrowKernels...)
-	}
-	return all
 }()
 
 func hasIFMA() bool {

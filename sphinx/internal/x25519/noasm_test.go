@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package x25519
+
+var allKernels []kernel
