@@ -21,7 +21,7 @@ func wrap(r, payload int) maker {
 			Subject: s,
 			bytes:   n.PacketSize(),
 			call: func() (err error) {
-				packet, err = n.Wrap(packet[:0], nil, n.path, destination, n.message)
+				packet, err = n.wrap(packet[:0])
 				return err
 			},
 			verify: func() error { return n.arrives(0, bytes.Clone(packet)) },

@@ -38,6 +38,9 @@ type MessageID [MessageIDSize]byte
 // Tag is τ: two packets with one tag under one key are the same packet.
 type Tag [TagSize]byte
 
+// String returns the tag in hexadecimal. It is a trace of a packet, and has no place in a log.
+func (t Tag) String() string { return hex.EncodeToString(t[:]) }
+
 // Hop is one stop of a path: what the hop before calls it, and its key.
 type Hop struct {
 	Address Address

@@ -1,10 +1,5 @@
 package sphinx
 
-import "encoding/hex"
-
-// String returns the tag in hexadecimal. It is a trace of a packet, and has no place in a log.
-func (t Tag) String() string { return hex.EncodeToString(t[:]) }
-
 // Replay remembers the tags of the packets that one key has opened, for as long as that key lives.
 type Replay interface {
 	// Fresh stores all tags and sets fresh[i], for each of them, to whether tags[i] was new: neither stored by an
