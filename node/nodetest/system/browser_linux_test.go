@@ -160,12 +160,13 @@ func (b *browser) evaluate(value any, expression string) error {
 	return json.Unmarshal(result.Result.Value, value)
 }
 
-// awaitTitle waits until the page has one of these titles, and returns which.
+// awaitTitle waits until the page has one of these titles and is there whole, and returns which. A browser shows a title as
+// soon as it has come, and what follows may come much later.
 func (b *browser) awaitTitle(titles ...string) (title string) {
 	b.t.Helper()
 	await(b.t, time.Minute, fmt.Sprintf("the page has one of the titles %q", titles), func() bool {
 		require.True(b.t, b.runs(), "the browser has ended")
-		if b.evaluate(&title, "document.title") != nil {
+		if b.evaluate(&title, "document.readyState == 'complete' ? document.title : ''") != nil {
 			return false // between two pages
 		}
 		for _, one := range titles {
