@@ -190,7 +190,8 @@ func (v *victim) judge(released, held, fresh []*premade) (replays, again, came u
 	}
 	_, still := v.sort(held)
 	replays, again, came = uint64(len(released)), uint64(len(held)), uint64(len(held)-len(still))
-	require.Equal(v.t, map[node.Drop]uint64{node.DropReplay: replays + again - came}, c.Dropped)
+	require.Equal(v.t, replays+again-came, c.Dropped[node.DropReplay])
+	require.Equal(v.t, dropped(c), c.Dropped[node.DropReplay], "for no other reason: %v", c.Dropped)
 	require.Equal(v.t, uint64(len(fresh))+came, c.Sent)
 	require.Zero(v.t, v.neighbour.alien)
 	return replays, again, came
