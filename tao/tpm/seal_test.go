@@ -110,8 +110,8 @@ func TestSecretOnTheWire(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, secret, got)
 	require.NotEmpty(t, wire.seen.Bytes())
-	for i := range len(secret) - 3 {
-		require.NotContains(t, wire.seen.String(), string(secret[i:i+4]))
+	for i := range len(secret) - 7 { // four of them are among random ones in one of some 10,000 runs
+		require.NotContains(t, wire.seen.String(), string(secret[i:i+8]))
 	}
 }
 
