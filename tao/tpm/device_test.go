@@ -153,7 +153,9 @@ func TestPassword(t *testing.T) {
 // TestSockets: a TPM that listens is one by its address, again and again.
 func TestSockets(t *testing.T) {
 	start(t) // or skip
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+
+	const host = "127.84.80.77" // so that the port, once found free, stays so: others' are those of 127.0.0.1
+	listener, err := net.Listen("tcp", host+":0")
 	require.NoError(t, err)
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	require.NoError(t, err)
@@ -161,12 +163,13 @@ func TestSockets(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "socket")
 	for _, test := range []struct{ address, server string }{
 		{"unix:" + socket, "type=unixio,path=" + socket},
-		{"tcp:127.0.0.1:" + port, "type=tcp,port=" + port},
+		{"tcp:" + host + ":" + port, "type=tcp,port=" + port + ",bindaddr=" + host},
 	} {
 		state := t.TempDir()
 		run := func() *exec.Cmd {
 			command := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+state, "--server", test.server, "--flags", "not-need-init")
 			require.NoError(t, command.Start())
+			t.Cleanup(func() { _ = command.Process.Kill() })
 			return command
 		}
 		command := run()
@@ -176,7 +179,7 @@ func TestSockets(t *testing.T) {
 			require.Eventually(t, func() bool {
 				device, err = tpm.Open(test.address)
 				return err == nil
-			}, 10*time.Second, time.Millisecond, test.address)
+			}, time.Minute, time.Millisecond, test.address)
 			keys = append(keys, string(attestor(t, device).Key()))
 			require.NoError(t, device.Close())
 			require.NoError(t, device.Close())
@@ -195,7 +198,7 @@ func TestSockets(t *testing.T) {
 		require.Eventually(t, func() bool {
 			again, err := device.Attestor()
 			return err == nil && string(again.Key()) == keys[0]
-		}, 10*time.Second, time.Millisecond, "the device is not opened anew")
+		}, time.Minute, time.Millisecond, "the device is not opened anew")
 		require.NoError(t, device.Close())
 		require.NoError(t, command.Process.Kill())
 		_ = command.Wait()
