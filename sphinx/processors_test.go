@@ -23,18 +23,21 @@ func TestOtherProcessors(t *testing.T) {
 		require.Equal(t, want, kernelsInUse())
 		return
 	}
-	if runtime.GOARCH != "amd64" || kernelsInUse() == "portable portable" {
+	if runtime.GOARCH != "amd64" || symmetric.Implementation() == "portable" {
 		t.Skip("all of it is portable here")
 	}
 	if testing.Short() {
 		t.Skip("takes the time of four")
 	}
 	for without, want := range map[string]string{
-		"cpu.avx512ifma=off": "AVX2 AVX-512",
+		"cpu.avx512ifma=off": "AVX2 " + symmetric.Implementation(),
 		"cpu.avx512f=off":    "AVX2 AVX2",
 		"cpu.all=off":        "circl portable",
 	} {
 		t.Run(without, func(t *testing.T) {
+			if want == kernelsInUse() {
+				t.Skip("this processor has no more")
+			}
 			t.Parallel()
 			tests := "^(TestOtherProcessors|Test(UnwrapBatch|WrapBatch|NewSURBs)IsALoopOf.*|Test(Packet|SURB)FollowsSpecification|TestUnwrapperForgetsPackets)$"
 			child := exec.Command(os.Args[0], "-test.run", tests)
