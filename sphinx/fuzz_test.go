@@ -38,7 +38,8 @@ func FuzzUnwrapRaw(f *testing.F) {
 	for _, alpha := range lowOrderAlphas(f) {
 		seeds = append(seeds, forge(p, alpha, x25519.Key(nodes[0].hop.Key), x25519.Key{}, exitBeta(p), forwardDelta(p, "bob", "")))
 	}
-	_, plusP := smallU(p, nodes[0], 9)
+	canonical, plusP := smallU(p, nodes[0], 9)
+	genuine[string(canonical[:p.HeaderSize()])] = true
 	seeds = append(seeds, plusP)
 	require.Len(f, seeds, 39)
 	for _, seed := range seeds {
@@ -245,7 +246,8 @@ func FuzzReplyOpen(f *testing.F) {
 	p := Params{MaxHops: hops, PayloadSize: 64}
 	random := randomness("FuzzReplyOpen")
 	nodes := newNodes(f, random, hops)
-	surb, made := newSURB(f, p, nodes)
+	surb, made, err := p.NewSURB(random, pathOf(nodes), []byte("alice"), MessageID{1, 2, 3}) // the same in each process
+	require.NoError(f, err)
 	secrets := *secretsOf(made)
 	fresh := func() *ReplyKey {
 		copied := secrets
