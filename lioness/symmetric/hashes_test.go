@@ -24,7 +24,7 @@ func digest(t testing.TB, size int, key, message []byte) []byte {
 func checkSums(t testing.TB, h *Hashes, random []byte, sizes [][3]int) {
 	t.Helper()
 	const guard = 8
-	memory := make([]byte, 0, 64*(len(sizes)+1))
+	memory := make([]byte, 0, (guard+64)*len(sizes))
 	var hashings []Hashing
 	var want [][]byte
 	for i, s := range sizes {
