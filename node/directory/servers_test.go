@@ -84,9 +84,7 @@ func TestClientsStartWithDifferentServers(t *testing.T) {
 func TestEveryServerIsNamedWhenNoneHelps(t *testing.T) {
 	a, b := &pretended{status: 503, says: "too tired"}, &pretended{view: []byte("no view")}
 	client, _ := clientOf(t, a, b)
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	client.URLs = append(client.URLs, gone.URL)
+	client.URLs = append(client.URLs, nobodyThere)
 	_, err := client.Fetch(t.Context())
 	for _, url := range client.URLs {
 		require.ErrorContains(t, err, url)

@@ -141,10 +141,11 @@ func Outage(t *testing.T, store directory.Store, stop, resume func()) {
 	now := &clock{now: start}
 	h := serve(t, store, now)
 	require.NoError(t, h.Register(t.Context(), descriptor(t, 1, 1, time.Hour)))
-	before := h.fetch(t, now)
+	_, before := h.bytes(t)
 	stop()
 	now.advance(10 * time.Minute)
-	require.Equal(t, before.Version, h.fetch(t, now).Version)
+	_, during := h.bytes(t) // which waits for as long as that takes
+	require.Equal(t, before, during)
 	require.ErrorIs(t, h.Register(t.Context(), descriptor(t, 2, 1, time.Hour)), directory.ErrRefused)
 	resume()
 	now.advance(time.Minute)
