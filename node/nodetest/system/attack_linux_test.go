@@ -45,8 +45,8 @@ type attack struct {
 // stays open.
 type assault func(a *attack, conn net.Conn, kind string) error
 
-// assaults are what there is, and whether the node ends such connections by itself within a minute. Those with links who
-// are only silent have ten minutes.
+// assaults are what there is, and whether the node ends such connections by itself soon. Those with links who are
+// only silent have ten minutes.
 var assaults = map[string]struct {
 	do   assault
 	ends bool

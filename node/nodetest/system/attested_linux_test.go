@@ -115,7 +115,8 @@ func (m *machine) startTPM() {
 	_ = os.Remove(m.socket())
 	m.tpm.start(exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+m.folder, "--flags", "not-need-init",
 		"--server", "type=unixio,path="+m.socket(), "--ctrl", "type=unixio,path="+filepath.Join(m.folder, "c")))
-	await(m.tpm.t, 10*time.Second, "the TPM runs", func() bool { // its socket is there a moment before it listens
+	await(m.tpm.t, "the TPM runs", func() bool { // its socket is there a moment before it listens
+		require.True(m.tpm.t, m.tpm.runs(), "%s ended", m.tpm.name)
 		conn, err := net.Dial("unix", m.socket())
 		if err == nil {
 			conn.Close()
@@ -171,7 +172,7 @@ func TestAttestedNetwork(t *testing.T) {
 	a.settle(6)
 	for _, m := range all[:2] {
 		id := m.mustStats().Node
-		await(t, 30*time.Second, m.name+" is trusted with new keys", func() bool {
+		await(t, m.name+" is trusted with new keys", func() bool {
 			d, listed := a.trusted().Node(id)
 			return listed && d.Version > uint64(restarted.UnixMilli())
 		})
@@ -211,8 +212,11 @@ func (a *attested) testRogues(t *testing.T) {
 		m.t = t
 		a.enrol(m, rogue.authority)
 		m.process.start(exec.Command(rogue.program, "node", "--config", m.config))
-		await(t, 30*time.Second, rogue.name+" is refused by the directory", func() bool { return strings.Contains(m.said(1<<20), rogue.rule) })
-		require.Contains(t, m.said(1<<20), "does not take this node")
+		await(t, rogue.name+" is refused by the directory", func() bool {
+			require.True(t, m.runs(), "%s ended", m.name)
+			said := m.said(1 << 20)
+			return strings.Contains(said, "does not take this node") && strings.Contains(said, rogue.rule)
+		})
 		require.Len(t, a.trusted().Nodes, 6, rogue.name)
 		for _, honest := range a.nodes {
 			require.Equal(t, 6, honest.mustStats().View.Mixes, rogue.name)

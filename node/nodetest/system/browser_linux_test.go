@@ -54,7 +54,7 @@ func startBrowser(t *testing.T, flags ...string) *browser {
 	folder, err := os.MkdirTemp("", "mixnet-browser-")
 	require.NoError(t, err)
 	t.Cleanup(func() { // its processes do not all end at once
-		await(t, 20*time.Second, "the browser leaves its folder", func() bool { return os.RemoveAll(folder) == nil })
+		await(t, "the browser leaves its folder", func() bool { return os.RemoveAll(folder) == nil })
 	})
 	theirs, orders, err := os.Pipe()
 	require.NoError(t, err)
@@ -74,8 +74,8 @@ func startBrowser(t *testing.T, flags ...string) *browser {
 	require.NoError(t, says.Close())
 	t.Cleanup(func() {
 		if b.runs() { // and it ends the processes that it has started
-			b.order(nil, "Browser.close", nil)
-			await(t, 20*time.Second, "the browser ends", func() bool { return !b.runs() })
+			_ = b.try(nil, "Browser.close", nil) // whether it says so before it ends or not
+			await(t, "the browser ends", func() bool { return !b.runs() })
 		}
 	})
 	go func() {
@@ -126,7 +126,7 @@ func (b *browser) try(result any, method string, params object) error {
 			return nil
 		}
 		return json.Unmarshal(reply.Result, result)
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		return errors.New("the browser does not answer")
 	}
 }
@@ -164,7 +164,7 @@ func (b *browser) evaluate(value any, expression string) error {
 // soon as it has come, and what follows may come much later.
 func (b *browser) awaitTitle(titles ...string) (title string) {
 	b.t.Helper()
-	await(b.t, time.Minute, fmt.Sprintf("the page has one of the titles %q", titles), func() bool {
+	await(b.t, fmt.Sprintf("the page has one of the titles %q", titles), func() bool {
 		require.True(b.t, b.runs(), "the browser has ended")
 		if b.evaluate(&title, "document.readyState == 'complete' ? document.title : ''") != nil {
 			return false // between two pages

@@ -25,11 +25,13 @@ type task struct {
 	From string             // the address that it connects from
 	Via  []directory.NodeID // as client.Config has it
 
-	Messages int           // to send; 0 for as many as it can until it is told to stop
-	AtOnce   int           // of them under way
-	Sizes    []int         // lengths in bytes of the messages, in turn
-	Patience time.Duration // for each of them
+	Messages int   // to send; 0 for as many as it can until it is told to stop
+	AtOnce   int   // of them under way
+	Sizes    []int // lengths in bytes of the messages, in turn
 }
+
+// messageTime is how long a client waits for a reply: less than a test waits for its report.
+const messageTime = 4 * time.Minute
 
 // Orders come after the task, one JSON text each.
 const (
@@ -67,7 +69,7 @@ func beClient() (status int) {
 
 func (t *task) do(in *json.Decoder, out *json.Encoder) error {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(t.From)}}
-	ctx, cancel := context.WithTimeout(context.Background(), t.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), messageTime)
 	defer cancel()
 	c, err := client.New(ctx, client.Config{
 		Directory: &directory.Client{URLs: []string{t.URL}, Key: t.Key, HTTP: &http.Client{
@@ -174,7 +176,7 @@ func (w *work) take() report {
 // send sends message i and waits for its reply, which must be the same, and come once.
 func (w *work) send(i int) {
 	body := w.task.message(i)
-	ctx, cancel := context.WithTimeout(context.Background(), w.task.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), messageTime)
 	defer cancel()
 	start := time.Now()
 	var cells []int

@@ -57,7 +57,7 @@ func (c *clientProcess) tell(what any) {
 }
 
 // hear waits for a report.
-func (c *clientProcess) hear(limit time.Duration) report {
+func (c *clientProcess) hear() report {
 	c.t.Helper()
 	select {
 	case r, more := <-c.reports:
@@ -67,8 +67,8 @@ func (c *clientProcess) hear(limit time.Duration) report {
 			c.t.Fatalf("%s ended (%s): %s", c.name, state, c.said(1000))
 		}
 		return r
-	case <-time.After(limit):
-		c.t.Fatalf("%s has not reported within %v", c.name, limit)
+	case <-time.After(patience):
+		c.t.Fatalf("%s has not reported within %v", c.name, patience)
 	}
 	return report{}
 }
@@ -84,7 +84,7 @@ func (n *network) startLoad(first int, tasks ...task) load {
 		l = append(l, n.startClient(first+i, t))
 	}
 	for _, c := range l {
-		c.hear(time.Minute)
+		c.hear()
 	}
 	return l
 }
@@ -96,12 +96,12 @@ func (l load) tell(order string) {
 }
 
 // hear waits for a report of each, and adds them up.
-func (l load) hear(limit time.Duration) report {
+func (l load) hear() report {
 	var sum report
 	sum.Ways = make(map[string]int)
 	for _, c := range l {
 		c.t.Helper()
-		r := c.hear(limit)
+		r := c.hear()
 		sum.Answered += r.Answered
 		sum.Cells += r.Cells
 		for _, wrong := range r.Wrong {

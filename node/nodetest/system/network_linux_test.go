@@ -90,13 +90,12 @@ func start(t *testing.T, p plan) *network {
 	return n
 }
 
-// freePort returns one that nobody has on this machine, nor gets for a connection that it makes.
+// freePort returns one that nobody has on this machine, nor the next, nor gets for a connection that it makes.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
-		if listener, err := net.Listen("tcp", fmt.Sprintf("0.0.0.0:%d", port)); err == nil {
-			require.NoError(t, listener.Close())
+		if isFree(t, port) && isFree(t, port+1) {
 			return port
 		}
 	}
@@ -104,16 +103,25 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// host returns a loopback address that no other network has: 0 is the directory's, and the nodes' begin with firstNode.
+func isFree(t *testing.T, port int) bool {
+	t.Helper()
+	listener, err := net.Listen("tcp", fmt.Sprintf("0.0.0.0:%d", port))
+	if err == nil {
+		require.NoError(t, listener.Close())
+	}
+	return err == nil
+}
+
+// host returns a loopback address that no other network has while this one runs: 0 is the directory's, and the nodes' begin with firstNode.
 func (n *network) host(i int) string {
-	return fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()%250, 2*n.number, 1+i)
+	return fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()%250, 2*(n.number%128), 1+i)
 }
 
 const firstNode = 10
 
 // sender returns a loopback address for a client, from 0 to 249.
 func (n *network) sender(i int) string {
-	return fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()%250, 2*n.number+1, 1+i)
+	return fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()%250, 2*(n.number%128)+1, 1+i)
 }
 
 // url is where the directory is.
@@ -170,7 +178,7 @@ func (m *mix) crashAndStart() {
 
 // stats asks the node how it is.
 func (m *mix) stats() (node.Stats, error) {
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + m.operator + "/stats")
 	if err != nil {
 		return node.Stats{}, err
@@ -202,7 +210,7 @@ func (m *mix) serves(mixes int) bool {
 func (n *network) settle(mixes int) {
 	n.t.Helper()
 	for _, m := range n.nodes {
-		await(n.t, 40*time.Second, m.name+" serves", func() bool { return !m.runs() || m.serves(mixes) })
+		await(n.t, m.name+" serves", func() bool { return !m.runs() || m.serves(mixes) })
 		require.True(n.t, m.runs(), "%s ended", m.name)
 	}
 }

@@ -3,7 +3,6 @@ package system_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,12 +43,11 @@ func clientsOnFourPaths(t *testing.T, clients, batch, messages int) {
 			Messages: messages,
 			AtOnce:   2,
 			Sizes:    []int{0, 1, 1000, 1800, 5000, 20_000},
-			Patience: 2 * time.Minute,
 		})
 	}
 	clientsAre := n.startLoad(0, tasks...)
 	clientsAre.tell(orderGo)
-	r := clientsAre.hear(3 * time.Minute)
+	r := clientsAre.hear()
 	t.Log(r)
 	r.requireAll(t, clients*messages)
 	require.Len(t, r.Ways, len(want), "no message goes by a path that its client has not fixed")

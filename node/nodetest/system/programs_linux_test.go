@@ -54,7 +54,7 @@ func startUp(t *testing.T, flags ...string) *up {
 	command := exec.Command(mixnet, append([]string{"up", "--network", filepath.Join(folder, "network.json"), "--socks", "0"}, flags...)...)
 	command.Stdout = printed
 	u.start(command)
-	await(t, 40*time.Second, "the network is there", func() bool {
+	await(t, "the network is there", func() bool {
 		require.True(t, u.runs(), "mixnet up ended")
 		text, err := os.ReadFile(printed.Name())
 		require.NoError(t, err)
@@ -100,7 +100,7 @@ func do(t *testing.T, folder string, arguments ...string) (status int, printed, 
 	var out bytes.Buffer
 	command.Stdout = &out
 	p := begin(t, folder, command)
-	await(t, 6*time.Minute, strings.Join(arguments, " ")+" ends", func() bool { return !p.runs() })
+	await(t, strings.Join(arguments, " ")+" ends", func() bool { return !p.runs() })
 	status, _ = p.state()
 	return status, out.String(), p.said(1 << 16)
 }
@@ -116,7 +116,7 @@ func mustDo(t *testing.T, folder string, arguments ...string) (printed string) {
 // curl runs curl with nothing but these arguments.
 func curl(t *testing.T, arguments ...string) (status int, printed, said string) {
 	t.Helper()
-	return do(t, t.TempDir(), append([]string{"curl", "-q", "--silent", "--show-error", "--max-time", "300"}, arguments...)...)
+	return do(t, t.TempDir(), append([]string{"curl", "-q", "--silent", "--show-error", "--max-time", "240"}, arguments...)...)
 }
 
 // noise returns bytes in which nothing repeats, others for each seed.
@@ -252,8 +252,8 @@ func goesSSH(t *testing.T, socks string) {
 		case answer = <-lines:
 		case <-p.ended:
 			require.Fail(t, "ssh ended", p.said(1000))
-		case <-time.After(time.Minute):
-			require.Fail(t, "no answer within a minute", line)
+		case <-time.After(patience):
+			require.Fail(t, "no answer", line)
 		}
 		return answer
 	}
@@ -273,7 +273,7 @@ func goesSSH(t *testing.T, socks string) {
 	slices.Sort(trips)
 	t.Logf("%d round trips: median %v, longest %v", count, trips[count/2], trips[count-1])
 	require.NoError(t, keyboard.Close())
-	await(t, 20*time.Second, "ssh ends with its input", func() bool { return !p.runs() })
+	await(t, "ssh ends with its input", func() bool { return !p.runs() })
 	status, _ := p.state()
 	require.Zero(t, status, p.said(1000))
 	require.Empty(t, <-lines, "nothing was said that nobody asked for")
@@ -309,8 +309,8 @@ func welcomesCurl(t *testing.T, socks string) {
 	requireThreeMixes(t, out[1:], []string{back[3], back[2], back[1]})
 }
 
-// TestExitsRefuseWhatIsNotPublic unless they were told otherwise: at once, with the reply that says so, and without as much as
-// a connection.
+// TestExitsRefuseWhatIsNotPublic unless they were told otherwise: with the reply that says so, and without as much as a
+// connection.
 func TestExitsRefuseWhatIsNotPublic(t *testing.T) {
 	t.Parallel()
 	u := startUp(t, "--nodes", "4")
@@ -357,6 +357,5 @@ func TestExitsRefuseWhatIsNotPublic(t *testing.T) {
 		require.ErrorContains(t, err, "not allowed", host)
 	}
 	require.Zero(t, reached.Load())
-	require.Less(t, slowest, 5*time.Second)
 	t.Logf("the slowest of these answers took %v", slowest)
 }

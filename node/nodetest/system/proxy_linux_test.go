@@ -6,8 +6,10 @@ import (
 	"maps"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
-	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // localExit adds to a node's settings that it is an exit which connects to 127.0.0.1 and nowhere else, and mixes quickly.
@@ -29,15 +31,21 @@ type proxied struct {
 	socks string // address
 }
 
+var proxyListens = regexp.MustCompile(`msg="the proxy runs" address=(\S+)`)
+
 // startProxy starts a proxy for the network and waits until it is in there.
 func (n *network) startProxy() *proxied {
 	n.t.Helper()
-	p := &proxied{process: newProcess(n.t, "proxy", n.folder), socks: fmt.Sprintf("127.0.0.1:%d", freePort(n.t))}
+	p := &proxied{process: newProcess(n.t, "proxy", n.folder)}
 	config, _ := initialize(n.t, "proxy", filepath.Join(n.folder, "proxy"), nil,
-		"--directory", n.url(), "--key", hex.EncodeToString(n.key), "--listen", p.socks)
+		"--directory", n.url(), "--key", hex.EncodeToString(n.key), "--listen", "127.0.0.1:0")
 	p.start(exec.Command(mixnet, "proxy", "--config", config))
-	await(n.t, 20*time.Second, "the proxy is connected", func() bool {
+	await(n.t, "the proxy is connected", func() bool {
+		require.True(n.t, p.runs(), "the proxy ended")
 		return strings.Contains(p.said(1<<16), "connected to the network")
 	})
+	listens := proxyListens.FindStringSubmatch(p.said(1 << 16))
+	require.NotNil(n.t, listens, p.said(1<<16))
+	p.socks = listens[1]
 	return p
 }

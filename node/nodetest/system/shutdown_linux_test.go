@@ -17,39 +17,43 @@ func TestNodeLeavesWithoutLoss(t *testing.T) {
 		nodes:     6,
 		directory: settings{"network.epoch": `"8s"`}, // of which clients look at the directory two or three times
 		node: func(int) settings {
-			return settings{"mix.size": "3", "mix.interval": `"20ms"`}
+			return settings{"mix.size": "3", "mix.interval": `"20ms"`, "drain": `"10m"`}
 		},
 	})
-	l := n.startLoad(0, task{AtOnce: 4, Sizes: []int{10, 1000, 4000}, Patience: time.Minute}.so(4)...)
+	l := n.startLoad(0, task{AtOnce: 4, Sizes: []int{10, 1000, 4000}}.so(4)...)
 	l.tell(orderGo)
 	m := n.nodes[0]
-	await(t, 20*time.Second, "packets flow", func() bool { return m.mustStats().Received > 1000 })
+	await(t, "packets flow", func() bool { return m.mustStats().Received > 1000 })
 	m.signal(syscall.SIGTERM)
 	told := time.Now()
 	var last node.Stats // before it was gone
-	await(t, 10*time.Second, "the node is not listed any more", func() bool {
+	var asked time.Time // for these
+	await(t, "the node is not listed any more", func() bool {
 		if s, err := m.stats(); err == nil {
 			last = s
 		}
 		_, listed := n.view().Node(m.id)
 		return !listed
 	})
-	await(t, 40*time.Second, "the node is gone", func() bool {
+	await(t, "the node is gone", func() bool {
+		now := time.Now()
 		if s, err := m.stats(); err == nil {
 			require.Equal(t, node.Leaving, s.State)
-			last = s
+			last, asked = s, now
 		}
 		return !m.runs()
 	})
 	status, text := m.state()
 	require.Zero(t, status, text)
 	t.Logf("gone after %.1f s", time.Since(told).Seconds())
-	require.Zero(t, last.Held)
+	if time.Since(asked) < 2*time.Second { // twice its refresh: for so long it has had nothing to open
+		require.Zero(t, last.Held)
+	}
 
 	l.tell(orderReport)
-	before := l.hear(time.Minute)
+	before := l.hear()
 	l.tell(orderStop)
-	after := l.hear(2 * time.Minute)
+	after := l.hear()
 	t.Logf("until then %v", before)
 	t.Logf("afterwards %v", after)
 	require.Empty(t, before.Wrong)
@@ -65,22 +69,22 @@ func TestNodeLeavesWithoutLoss(t *testing.T) {
 
 // TestSecondSignalEndsANodeAtOnce, with a status that says so, as long as the first has not ended it.
 func TestSecondSignalEndsANodeAtOnce(t *testing.T) {
-	n := start(t, plan{nodes: 1, node: func(int) settings { return settings{"refresh": `"10s"`} }})
+	n := start(t, plan{nodes: 1, node: func(int) settings { return settings{"refresh": `"1m"`, "drain": `"10m"`} }})
 	m := n.nodes[0]
 	m.signal(syscall.SIGTERM)
-	await(t, 10*time.Second, "the node is leaving", func() bool {
+	await(t, "the node is leaving", func() bool {
 		s, err := m.stats()
 		return err == nil && s.State == node.Leaving
 	})
 	require.True(t, m.runs())
 	m.signal(syscall.SIGTERM)
-	await(t, 2*time.Second, "the node is gone", func() bool { return !m.runs() })
+	await(t, "the node is gone", func() bool { return !m.runs() })
 	status, text := m.state()
 	require.NotZero(t, status, text)
 	t.Log(text)
 
 	n.directory.signal(syscall.SIGTERM)
-	await(t, 10*time.Second, "the directory is gone", func() bool { return !n.directory.runs() })
+	await(t, "the directory is gone", func() bool { return !n.directory.runs() })
 	status, text = n.directory.state()
 	require.Zero(t, status, text)
 }

@@ -36,11 +36,21 @@ func listenOnLoopback(t *testing.T) net.Listener {
 	return listener
 }
 
+// gitSettings are the user's: no work goes on when a command of git has ended.
+const gitSettings = `[user]
+	name = Somebody
+	email = somebody@example.org
+[maintenance]
+	auto = false
+[gc]
+	auto = 0
+`
+
 // goesGit: a clone by git's own server, and a push back to it.
 func goesGit(t *testing.T, socks string) {
 	git := installed(t, "git")
 	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, ".gitconfig"), []byte("[user]\n\tname = Somebody\n\temail = somebody@example.org\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, ".gitconfig"), []byte(gitSettings), 0o600))
 	in := func(repository string, arguments ...string) string {
 		t.Helper()
 		return strings.TrimSpace(mustDo(t, folder, append([]string{"git", "-C", repository}, arguments...)...))
@@ -99,7 +109,7 @@ func echoes(t *testing.T, conn net.Conn, server string, messages int) {
 	began := time.Now()
 	socket, err := websocket.NewClient(config, conn)
 	require.NoError(t, err)
-	require.NoError(t, socket.SetDeadline(time.Now().Add(time.Minute)))
+	require.NoError(t, socket.SetDeadline(time.Now().Add(patience)))
 	sizes := mathrand.New(mathrand.NewPCG(1, 2))
 	var sent [][]byte
 	for i := range messages {

@@ -2,12 +2,10 @@ package system_test
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/node"
-	"sphinxmix.example/node/link"
 )
 
 // senders says between how many senders a node's packets were hidden.
@@ -44,7 +42,7 @@ func dropped(c node.Counts) (sum uint64) {
 func (n *network) requireNothingLost() node.Counts {
 	n.t.Helper()
 	c := n.counts()
-	await(n.t, link.Retention+20*time.Second, "all packets are where they belong", func() bool {
+	await(n.t, "all packets are where they belong", func() bool {
 		c = n.counts()
 		late := c.Dropped[node.DropNoClient]
 		return c.Received == 6*c.Served && c.Sent == 5*c.Served && c.Delivered+late == c.Served || dropped(c) > late
