@@ -102,19 +102,47 @@ func (l load) hear() report {
 	for _, c := range l {
 		c.t.Helper()
 		r := c.hear()
-		sum.Answered += r.Answered
-		sum.Cells += r.Cells
-		for _, wrong := range r.Wrong {
-			sum.Wrong = append(sum.Wrong, c.name+": "+wrong)
+		for i := range r.Wrong {
+			r.Wrong[i] = c.name + ": " + r.Wrong[i]
 		}
-		sum.Trips = append(sum.Trips, r.Trips...)
-		for way, count := range r.Ways {
-			sum.Ways[way] += count
-		}
+		sum.add(r)
 		sum.Since = max(sum.Since, r.Since)
 	}
-	slices.Sort(sum.Trips)
 	return sum
+}
+
+// forget has what the clients did until now be in no report.
+func (l load) forget() {
+	l.tell(orderReport)
+	l.hear()
+}
+
+// answered waits so long, or until something was answered if that is longer, and returns a report of what the clients did
+// since the last.
+func (l load) answered(t *testing.T, window time.Duration) (sum report) {
+	t.Helper()
+	<-time.After(window)
+	sum.Ways = make(map[string]int)
+	await(t, "honest clients go on", func() bool {
+		l.tell(orderReport)
+		r := l.hear()
+		sum.add(r)
+		sum.Since += r.Since
+		return sum.Answered > 0
+	})
+	return sum
+}
+
+// add adds what another report says, but for its time.
+func (r *report) add(other report) {
+	r.Answered += other.Answered
+	r.Cells += other.Cells
+	r.Wrong = append(r.Wrong, other.Wrong...)
+	r.Trips = append(r.Trips, other.Trips...)
+	slices.Sort(r.Trips)
+	for way, count := range other.Ways {
+		r.Ways[way] += count
+	}
 }
 
 // idle reports whether none of the clients has said anything that was not heard.
