@@ -53,8 +53,8 @@ func startEtcd(t *testing.T) (host string, process *os.Process) {
 	return client, command.Process
 }
 
-// freePort returns an address of loopback that is free, and stays so until the test uses it: it is one of the 2²⁴ that Linux
-// has, where others take 127.0.0.1, and its port is none that systems give to connections.
+// freePort returns an address of loopback that is free, and stays so until the test uses it: it is one of the 2²⁴ that
+// Linux has, where others take 127.0.0.1, and its port is none that systems give to connections.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for {

@@ -189,7 +189,7 @@ func oneVersionIsOneView(t *testing.T, data Data) {
 	for _, h := range hosts {
 		require.Len(t, h.fetch(t, now).Nodes, servers*rounds, "a node was lost")
 	}
-	require.Greater(t, len(seen), rounds, "the servers did not publish at once")
+	require.GreaterOrEqual(t, len(seen), rounds, "a server did not show its own node at once")
 }
 
 func bothTakeInTheSameNode(t *testing.T, data Data) {
