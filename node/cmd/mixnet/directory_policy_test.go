@@ -28,8 +28,8 @@ func TestDirectoryTakesEachNewPolicy(t *testing.T) {
 		p := &policyFile{name: file, key: parsePolicyKey(testPolicyKey)}
 		names := 0
 		policy := func(version uint64, life time.Duration) []byte {
-			return signPolicy(t, version, life, func(p *tao.Policy) { // each has another size, as time on disk is not virtual
-				names++
+			return signPolicy(t, version, life, func(p *tao.Policy) { // each has another size, as base64 too: time on disk is not virtual
+				names += 3
 				p.Programs = []tao.Allowed{{Roles: tao.RolesOf(tao.Mix), Name: strings.Repeat("x", names)}}
 			})
 		}

@@ -37,11 +37,14 @@ func newComputer(t *testing.T) *computer {
 	needTPMs(t)
 	machine, err := swtpm.Start(t.TempDir())
 	require.NoError(t, err)
-	socket := filepath.Join(t.TempDir(), "tpm")
+	folder, err := os.MkdirTemp("", "tpm") // the name of a socket has 107 bytes at most, and that of the test is long
+	require.NoError(t, err)
+	socket := filepath.Join(folder, "tpm")
 	listener, err := net.Listen("unix", socket)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		listener.Close()
+		os.RemoveAll(folder)
 		require.NoError(t, machine.Close())
 	})
 	c := &computer{machine, "unix:" + socket}

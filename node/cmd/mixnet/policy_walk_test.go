@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,7 @@ func (v *village) explain(t *testing.T, arguments ...string) (string, error) {
 
 // TestFromNothingToTrust is the whole way, of the authority and of a node's operator.
 func TestFromNothingToTrust(t *testing.T) {
+	began := time.Now()
 	v := newVillage(t, "--soft")
 	config := v.addNode(t, "soft")
 	v.allowAll(t, config)
@@ -145,7 +147,14 @@ func TestFromNothingToTrust(t *testing.T) {
 	require.NotContains(t, said, "✗")
 	require.Equal(t, 22, strings.Count(said, "✓"), said)
 	require.Regexp(t, `(?m)^node `+id.String()+` at 127.0.0.1:7000, mix$`, said)
-	require.Regexp(t, `(?m)^ACCEPTED for (1h0m0s|59m59s), until 20`, said)
+	listed, err := v.directory.Fetch(t.Context())
+	require.NoError(t, err)
+	accepted := regexp.MustCompile(`(?m)^ACCEPTED for (\S+), until (\S+)$`).FindStringSubmatch(said)
+	require.NotNil(t, accepted, said)
+	lapse, err := time.ParseDuration(accepted[1])
+	require.NoError(t, err)
+	require.Equal(t, listed.Nodes[0].Expires.Format(time.RFC3339), accepted[2])
+	require.WithinRange(t, listed.Nodes[0].Expires.Add(-lapse), began.Add(-time.Second), time.Now().Add(time.Second))
 
 	// As an exit it was not enrolled.
 	v.register(t, config, func(d *directory.Descriptor) { d.Services = []string{"tcp"} })
@@ -154,7 +163,10 @@ func TestFromNothingToTrust(t *testing.T) {
 	require.Regexp(t, `(?m)^  ✗ role `, said)
 	require.Regexp(t, `(?m)^REFUSED: `, said)
 
-	require.Contains(t, v.enrol(t, config, "--days", "7"), "until "+time.Now().Add(7*24*time.Hour).UTC().Format(time.DateOnly))
+	week := func() string { return time.Now().Add(7 * 24 * time.Hour).UTC().Format(time.DateOnly) }
+	from := week()
+	said = v.enrol(t, config, "--days", "7")
+	require.Regexp(t, "until ("+from+"|"+week()+")", said)
 	require.Len(t, nodesIn(t, v.dir), 1, "enrolled once more, it is one node still")
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/node/directory"
 )
 
 // asProgram makes the test's own binary be the program, so that tests run what users do, as processes.
@@ -29,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+// patience is how long a test waits for what must come, on machines that are busy, too.
+const patience = 2 * time.Minute
 
 // process is a running program.
 type process struct {
@@ -161,15 +164,30 @@ func succeeds(t *testing.T, arguments ...string) string {
 	}
 }
 
-// freePort returns an address of loopback whose port was free just now, and is not one that systems give to
-// connections.
+// freePort returns an address of loopback that is free, and stays so until the test uses it: it is one of the 2²⁴ that
+// Linux has, where others take 127.0.0.1, and its port is none that systems give to connections.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for {
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		host := "127.0.0.1"
+		if runtime.GOOS == "linux" {
+			host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+		}
+		listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", host, 10_000+rand.IntN(20_000)))
 		if err == nil {
 			defer listener.Close()
 			return listener.Addr().String()
+		}
+	}
+}
+
+// calmEpoch returns a length of epochs, of 24 h or a little less, with which no epoch begins within the next two hours.
+func calmEpoch() string {
+	now := time.Now()
+	for hours := 24; ; hours-- {
+		network := directory.Network{Epoch: time.Duration(hours) * time.Hour}
+		if network.EpochStart(network.EpochAt(now)+1).Sub(now) > 2*time.Hour {
+			return fmt.Sprintf("%dh", hours)
 		}
 	}
 }
@@ -222,7 +240,7 @@ func install(t *testing.T, nodes int) *installation {
 	require.NotNil(t, found, printed)
 	n.key = found[1]
 	require.Contains(t, printed, `urls = ["`+n.url+`"]`)
-	edit(t, n.directory, `epoch = "24h"`)
+	edit(t, n.directory, `epoch = "`+calmEpoch()+`"`)
 	for i := range nodes {
 		node := installed{
 			config:   filepath.Join(n.dir, "node"+string(rune('1'+i)), "node.toml"),
@@ -267,12 +285,18 @@ func (n *installation) startAll(t *testing.T) (server *process, mixes []*process
 // awaitMixes waits until a mix is well and its view has that many mixes.
 func (n *installation) awaitMixes(t *testing.T, node installed, mixes int) {
 	t.Helper()
+	awaitStatus(t, node, 0, fmt.Sprintf(`(?m)^view .* %d mixes`, mixes))
+}
+
+// awaitStatus waits until a mix shows what a pattern describes, with that exit status, and returns all that it shows then.
+func awaitStatus(t *testing.T, node installed, want int, pattern string) string {
+	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		printed := succeeds(t, "status", "--config", node.config)
-		if regexp.MustCompile(`(?m)^view .* ` + string(rune('0'+mixes)) + ` mixes`).MatchString(printed) {
-			return
+		status, printed := result(t, "status", "--config", node.config)
+		if status == want && regexp.MustCompile(pattern).MatchString(printed) {
+			return printed
 		}
-		require.True(t, time.Now().Before(deadline), printed)
+		require.True(t, time.Now().Before(deadline), "%d, must be %d with %s: %s", status, want, pattern, printed)
 	}
 }

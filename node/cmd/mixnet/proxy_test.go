@@ -75,7 +75,7 @@ func TestProxyOfANetwork(t *testing.T) {
 	for _, mix := range mixes {
 		mix.signal(t, syscall.SIGKILL)
 		_, logged := mix.ends(t)
-		require.NotContains(t, logged, portOf(server.URL))
+		require.NotContains(t, logged, ":"+portOf(server.URL))
 	}
 	proxy.says(t, "the gateway is lost; looking for another")
 

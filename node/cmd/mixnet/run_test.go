@@ -61,7 +61,8 @@ func TestFromNothingToANetwork(t *testing.T) {
 
 	start(t, "node", "--config", n.nodes[0].config).says(t, "the mix runs")
 	n.awaitMixes(t, n.nodes[0], 4)
-	require.Equal(t, before, tags(t, n.nodes[0]), "it goes on with its keys, and knows what they have opened")
+	// A message that was sent once more may have come late, but what was known is.
+	require.GreaterOrEqual(t, tags(t, n.nodes[0]), before, "it goes on with its keys, and knows what they have opened")
 	succeeds(t, n.access("ping", "-n", "1", "--timeout", "2s", "--via", via)...)
 }
 
@@ -72,7 +73,7 @@ func requireNoStranger(t *testing.T, n *installation, said string, mix int) {
 	for _, node := range n.nodes {
 		known = append(known, node.address)
 	}
-	for _, address := range regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(said, -1) {
+	for _, address := range regexp.MustCompile(`127(\.\d+){3}:\d+`).FindAllString(said, -1) {
 		require.Contains(t, known, address, "%s", said)
 	}
 }

@@ -112,7 +112,7 @@ func up(ctx context.Context, out io.Writer, o localOptions) (err error) {
 		}
 	}()
 
-	err = local.ready(ctx, 20*time.Second)
+	err = local.ready(ctx, time.Minute)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(out, "Stopped.")
