@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,19 +34,35 @@ func TestTransfersSurviveAMix(t *testing.T) {
 	}})
 	socks := n.startProxy().socks
 	contents := map[string][]byte{"one": noise(1, down), "two": noise(2, down)}
-	var uploaded atomic.Int64 // bytes
+	var uploaded, waiting atomic.Int64 // bytes, and transfers of which a third is through
+	goOn := make(chan struct{})        // closed when these may
+	pause := func() {
+		waiting.Add(1)
+		<-goOn
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut {
 			hash := sha256.New()
-			_, err := io.Copy(io.MultiWriter(hash, counter{&uploaded}), r.Body)
+			to := io.MultiWriter(hash, counter{&uploaded})
+			_, err := io.CopyN(to, r.Body, int64(up/3))
+			assert.NoError(t, err)
+			pause()
+			_, err = io.Copy(to, r.Body)
 			assert.NoError(t, err)
 			fmt.Fprintf(w, "%x", hash.Sum(nil))
 			return
 		}
-		_, err := w.Write(contents[r.URL.Path[1:]])
+		content := contents[r.URL.Path[1:]]
+		_, err := w.Write(content[:down/3])
+		assert.NoError(t, err)
+		assert.NoError(t, http.NewResponseController(w).Flush())
+		pause()
+		_, err = w.Write(content[down/3:])
 		assert.NoError(t, err)
 	}))
 	defer server.Close()
+	resume := sync.OnceFunc(func() { close(goOn) })
+	defer resume()
 
 	folder, began := t.TempDir(), time.Now()
 	var running []*process
@@ -69,7 +86,12 @@ func TestTransfersSurviveAMix(t *testing.T) {
 		}
 		return bytes + uploaded.Load()
 	}
-	await(t, "a third of it has arrived", func() bool { return moved() > all/3 })
+	await(t, "all are at a third", func() bool {
+		for _, p := range running {
+			require.True(t, p.runs(), "%s ended", p.name)
+		}
+		return waiting.Load() == int64(len(running))
+	})
 	sessions, gone := 0, (*mix)(nil)
 	for i, m := range n.nodes {
 		if i < exits {
@@ -79,7 +101,9 @@ func TestTransfersSurviveAMix(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, sessions, "one for each user")
+	resume()
 	if long { // it takes a while: who sends does not know at once that a mix is gone
+		await(t, "half of it has arrived", func() bool { return moved() > all/2 })
 		gone.kill()
 		t.Logf("%s was ended after %v, when %d of %d bytes were there", gone.name, time.Since(began), moved(), all)
 	}
