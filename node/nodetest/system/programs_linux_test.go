@@ -203,8 +203,7 @@ func goesCurl(t *testing.T, socks string) {
 
 	status, _, said := curl(t, "--socks5-hostname", socks, server.URL)
 	require.Equal(t, 60, status, "who does not know the server's root finds out: %s", said)
-	server.Close()
-	status, _, said = curl(t, "--socks5-hostname", socks, server.URL)
+	status, _, said = curl(t, "--socks5-hostname", socks, "http://"+refusing(t)+"/")
 	require.Equal(t, 97, status)
 	require.Contains(t, said, "(5)", "connection refused")
 }

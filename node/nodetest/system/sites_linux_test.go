@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +35,19 @@ func listenOnLoopback(t *testing.T) net.Listener {
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
 	return listener
+}
+
+// refusing returns an address on loopback where no connection is taken, and nobody else can listen until the test ends: it
+// belongs to a socket that does not.
+func refusing(t *testing.T) (address string) {
+	t.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { syscall.Close(socket) })
+	require.NoError(t, syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	bound, err := syscall.Getsockname(socket)
+	require.NoError(t, err)
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 // gitSettings are the user's: no work goes on when a command of git has ended.
