@@ -55,9 +55,12 @@ func testReceive(t *testing.T, client bool, input []byte) {
 	l := newLiar(t, client)
 	defer synctest.Wait()
 	defer l.victim.Fail(stream.ErrClosed)
-	id := uint32(1 << 30) // of the last stream, at an exit; the input may not have had it
+	id, target := uint32(1<<30), "another" // of the last stream, at an exit; the input may not have had them
 	for bytes.Contains(input, binary.BigEndian.AppendUint32(nil, id)) {
 		id++
+	}
+	for bytes.Contains(input, []byte(target)) {
+		target += "x"
 	}
 	if client {
 		conn := dial(t, l)
@@ -92,7 +95,7 @@ func testReceive(t *testing.T, client bool, input []byte) {
 	if client {
 		dialled := make(chan *stream.Conn, 1)
 		go func() {
-			c, _ := l.victim.Dial(t.Context(), "another")
+			c, _ := l.victim.Dial(t.Context(), target)
 			dialled <- c
 		}()
 		synctest.Wait()
@@ -107,8 +110,8 @@ func testReceive(t *testing.T, client bool, input []byte) {
 		}
 		conn = <-dialled
 	} else {
-		require.NoError(t, l.say(0, head(0, 0), open(id, "another")))
-		for conn == nil || conn.Target() != "another" {
+		require.NoError(t, l.say(0, head(0, 0), open(id, target)))
+		for conn == nil || conn.Target() != target {
 			var err error
 			conn, err = l.victim.Accept(t.Context())
 			require.NoError(t, err)
