@@ -24,7 +24,10 @@ import (
 // not committed when the process ends are gone.
 //
 // The file is described at [Open]. One Log at a time may have it open; who owns the folder locks it.
-type Log struct {
+type Log struct{ *log }
+
+// log is apart from Log for the reason that set is from Set.
+type log struct {
 	path string
 	max  int
 
@@ -104,7 +107,7 @@ func Open(path string, binding [BindingSize]byte, max int) (*Log, error) {
 }
 
 func newLog(path string, f file, tags tagSet, end int64, max int) *Log {
-	return &Log{path: path, max: max, tags: tags, queue: make([]byte, recordHeaderSize), file: f, end: end}
+	return &Log{&log{path: path, max: max, tags: tags, queue: make([]byte, recordHeaderSize), file: f, end: end}}
 }
 
 // Fresh implements sphinx.Replay, up to the next Commit. Where there is no room for all tags it stores none and returns

@@ -9,7 +9,11 @@ import (
 
 // Set is an exact set of tags in memory, for a key that dies with the process. It holds a bounded number of them and
 // fails closed. It is safe for concurrent use.
-type Set struct {
+type Set struct{ *set }
+
+// set is apart from Set because package fmt follows the first pointer that it meets, and no further, where it does not call
+// Format: in fields that are not exported.
+type set struct {
 	max int
 
 	mu   sync.Mutex
@@ -29,7 +33,7 @@ func (s tagSet) add(tag sphinx.Tag) bool {
 
 // NewSet returns an empty Set for at most max tags, each of which takes up to 80 bytes once stored.
 func NewSet(max int) *Set {
-	return &Set{max: max, tags: make(tagSet)}
+	return &Set{&set{max: max, tags: make(tagSet)}}
 }
 
 // Fresh implements sphinx.Replay. Where there is no room for all tags it stores none and returns ErrFull.
