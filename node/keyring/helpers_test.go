@@ -30,7 +30,7 @@ var params = sphinx.Params{MaxHops: 1, PayloadSize: 64}
 // open returns a ring with epochs of an hour, and closes it when the test ends.
 func open(t testing.TB, dir string, now time.Time) *keyring.Ring {
 	t.Helper()
-	r, err := keyring.Open(keyring.Config{Length: epoch, Dir: dir, MaxTags: 1000}, now)
+	r, err := keyring.Open(keyring.Config{Length: epoch, Dir: dir}, now)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Close()) })
 	return r
