@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,32 +71,30 @@ func TestFailedWriteChangesNothing(t *testing.T) {
 	require.ErrorIs(t, durable.WriteFile(filepath.Join(dir, "missing", "state"), nil, 0o600), fs.ErrNotExist)
 }
 
-// TestReadersSeeWholeFiles while the file is written again and again.
+// TestReadersSeeWholeFiles while the file is written again and again, until they have seen it change often.
 func TestReadersSeeWholeFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	contents := [][]byte{bytes.Repeat([]byte("a"), 100_000), bytes.Repeat([]byte("b"), 200_000)}
 	require.NoError(t, durable.WriteFile(path, contents[0], 0o600))
-	written := make(chan error)
-	go func() {
-		for i := range 50 {
-			if err := durable.WriteFile(path, contents[(i+1)%2], 0o600); err != nil {
-				written <- err
+	var writing sync.WaitGroup
+	var done atomic.Bool
+	writing.Go(func() {
+		for i := 1; !done.Load(); i++ {
+			if err := durable.WriteFile(path, contents[i%2], 0o600); err != nil {
+				t.Error(err)
 				return
 			}
 		}
-		close(written)
-	}()
-	seen := 0
-	for {
-		select {
-		case err := <-written:
-			require.NoError(t, err)
-			require.Positive(t, seen)
-			return
-		default:
-			got := read(t, path)
-			require.True(t, got == string(contents[0]) || got == string(contents[1]), "%d bytes", len(got))
-			seen++
+	})
+	defer writing.Wait()
+	defer done.Store(true)
+	last := ""
+	for changes := 0; changes < 20 && !t.Failed(); {
+		got := read(t, path)
+		require.True(t, got == string(contents[0]) || got == string(contents[1]), "%d bytes", len(got))
+		if got != last {
+			last = got
+			changes++
 		}
 	}
 }
