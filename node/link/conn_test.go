@@ -168,7 +168,7 @@ func TestTrickleEndsAtTheReadTimeout(t *testing.T) {
 func TestWriteToOneWhoDoesNotReadEndsAtTheWriteTimeout(t *testing.T) {
 	overBoth(t, func(t *testing.T, n network) {
 		cfg := config("")
-		cfg.WriteTimeout = 50 * time.Millisecond
+		cfg.WriteTimeout = time.Second // which holds for each write of the handshake, too
 		dialed, _ := pair(t, n, cfg, config("mix"))
 		err := writeUntilError(dialed)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
