@@ -328,12 +328,15 @@ func TestMemory(t *testing.T) {
 		holds := n.tcp.Stats().Memory
 		for id := range uint64(100) {
 			// Each stream has the last byte of what it may send at once, and takes 4 KiB for it.
-			hoard := cell.Cell{Stream: 2 + id, Data: []byte{4, 0, 0, 0, 0, 0, 0, 0, 0}}
-			for i := range byte(1 + id) {
-				hoard.Data = append(hoard.Data, 4, 0, 0, 0, i, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0, 1, 'x')
+			hoard := cell.Cell{Stream: 2 + id, Data: []byte{4, 0, 0, 0, 0, 0, 0, 0, 0}} // which says hello
+			for part := range uint32(2) {
+				for i := range byte(1 + id) {
+					hoard.Data = append(hoard.Data, 4, 0, 0, byte(part), i, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0, 1, 'x')
+				}
+				require.NoError(t, n.handle(hoard.Append(nil)))
+				require.LessOrEqual(t, n.tcp.Stats().Memory, int64(memory))
+				hoard.Sequence, hoard.Data = 1, []byte{0, 0, 0, 0, 0}
 			}
-			require.NoError(t, n.handle(hoard.Append(nil)))
-			require.LessOrEqual(t, n.tcp.Stats().Memory, int64(memory))
 			time.Sleep(10 * time.Millisecond)
 		}
 		require.NoError(t, <-carried)

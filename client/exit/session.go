@@ -238,15 +238,19 @@ func (t *TCP) slowest(now time.Time) (slowest *session) {
 // markEvery is how long the rate of a session is measured for.
 const markEvery = 5 * time.Second
 
-// carries returns how many bytes a second the session's streams carry of late; none where it is younger than a measurement,
-// so that newcomers go first. It is called with mu held.
+// carries returns how many bytes a second the session's streams carry of late: those of the last measurement, or of the
+// one under way where that has more already, or who becomes faster would be judged by how slow it was. None where it is
+// younger than a measurement, so that newcomers go first. It is called with mu held.
 func (s *session) carries(now time.Time) float64 {
+	moved := s.moved.Load()
 	if passed := now.Sub(s.marked); passed >= markEvery {
-		moved := s.moved.Load()
 		s.rate = float64(moved-s.mark) / passed.Seconds()
 		s.marked, s.mark = now, moved
 	}
-	return s.rate
+	if s.mark == 0 { // it is as young, or was idle for as long
+		return 0
+	}
+	return max(s.rate, float64(moved-s.mark)/markEvery.Seconds())
 }
 
 // enter reports whether a session may have another stream, which it then has. One session gets no more than there are left
