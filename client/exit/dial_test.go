@@ -133,7 +133,7 @@ func TestDialConnects(t *testing.T) {
 	to := listen(t)
 	names := newNameServer(t, map[string][]netip.Addr{
 		"here.example.": addresses("127.0.0.1"),
-		"both.example.": addresses("::1", "127.0.0.1"), // nobody listens at the first
+		"both.example.": addresses("127.0.0.2", "127.0.0.1"), // nobody listens at the first, which is nobody's usual one
 	})
 	d, err := exit.NewDialer(loopback, names.address)
 	require.NoError(t, err)
@@ -192,12 +192,7 @@ func TestTheMachineKnowsItsAddresses(t *testing.T) {
 }
 
 func TestDialSaysWhy(t *testing.T) {
-	closed := func() netip.AddrPort {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer listener.Close()
-		return netip.MustParseAddrPort(listener.Addr().String())
-	}()
+	closed := netip.MustParseAddrPort(refusing(t))
 	names := newNameServer(t, map[string][]netip.Addr{
 		"empty.example.":  nil,
 		"here.example.":   addresses("127.0.0.1"),

@@ -154,11 +154,11 @@ func TestRealConnections(t *testing.T) {
 	})
 }
 
-// refusing returns an address where nobody listens.
+// refusing returns an address where nobody listens, nor can while the test runs: that of the calling end of a connection.
 func refusing(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	conn, err := net.Dial("tcp", listen(t).String())
 	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().String()
 }
