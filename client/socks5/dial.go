@@ -60,20 +60,17 @@ func isTimeout(err error) bool {
 	return ok && failure.Timeout()
 }
 
-// What a program that is refused is given to take its answer: time, and bytes of its own that are read meanwhile.
-const (
-	dismissTime  = time.Second
-	dismissBytes = 1 << 20
-)
+// dismissBytes is how much of what a program that is refused still sends is read while it takes its answer.
+const dismissBytes = 1 << 20
 
 // dismiss sends the last that a program gets, if it is not empty, and closes the connection. To close one of TCP before
 // what the program still sends has been read is to reset it, and the answer may be lost.
-func dismiss(program net.Conn, answer []byte) {
+func (p *proxy) dismiss(program net.Conn, answer []byte) {
 	defer program.Close()
 	if len(answer) == 0 {
 		return
 	}
-	_ = program.SetDeadline(time.Now().Add(dismissTime))
+	_ = program.SetDeadline(time.Now().Add(p.HandshakeTimeout))
 	if _, err := program.Write(answer); err != nil {
 		return
 	}

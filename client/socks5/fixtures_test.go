@@ -16,6 +16,9 @@ import (
 	"sphinxmix.example/client/socks5"
 )
 
+// patient is how long tests over TCP wait for what has to come: for ever, on a machine that is not broken.
+const patient = 2 * time.Minute
+
 // memory is a listener whose connections are pipes.
 type memory struct {
 	conns  chan net.Conn
@@ -62,13 +65,16 @@ func onLoopback(t testing.TB) (net.Listener, func() *net.TCPConn) {
 		require.NoError(t, err)
 		t.Cleanup(func() { conn.Close() })
 		// A test that would hang fails instead.
-		require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+		require.NoError(t, conn.SetDeadline(time.Now().Add(patient)))
 		return conn.(*net.TCPConn)
 	}
 }
 
-// serve runs s until the test is over, or stop is called, which returns when Serve has.
+// serve runs s until the test is over, or stop is called, which returns when Serve has. Over TCP no handshake is late.
 func serve(t testing.TB, s *socks5.Server, ln net.Listener) (stop func()) {
+	if _, real := ln.(*net.TCPListener); real {
+		s.HandshakeTimeout = patient
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, ln) }()

@@ -34,7 +34,7 @@ func overTCP(t *testing.T) (program func() *net.TCPConn, destinations <-chan *ne
 		if err != nil {
 			return nil, err
 		}
-		_ = there.SetDeadline(time.Now().Add(20 * time.Second)) // a test that would hang fails instead
+		_ = there.SetDeadline(time.Now().Add(patient)) // a test that would hang fails instead
 		accepted <- there.(*net.TCPConn)
 		return far, nil
 	}}, ln)
@@ -186,10 +186,14 @@ func TestWhatIsSentEagerlyArrives(t *testing.T) {
 			connect, destinations := overTCP(t)
 			program := connect()
 			eager := strings.Repeat("eager data\r\n\r\n\x05\x01", size/16+1)[:size]
-			write(t, program, request+eager)
-			require.NoError(t, program.CloseWrite())
+			var writing sync.WaitGroup
+			writing.Go(func() { // no system need hold it all until the destination reads
+				_, _ = program.Write([]byte(request + eager))
+				_ = program.CloseWrite()
+			})
 			destination := <-destinations
 			require.Equal(t, eager, toEnd(t, destination), name)
+			writing.Wait()
 			write(t, destination, "answer")
 			require.NoError(t, destination.Close())
 			require.True(t, strings.HasSuffix(toEnd(t, program), "answer"))
@@ -259,13 +263,17 @@ func TestDialEndsWhenItsProgramGoes(t *testing.T) {
 		{"reset", "", func(c *net.TCPConn) { _ = c.SetLinger(0); c.Close() }},
 		{"reset, with something said", "eager", func(c *net.TCPConn) { _ = c.SetLinger(0); c.Close() }},
 	} {
-		ended := make(chan error, 1)
+		begun, ended := make(chan struct{}), make(chan error, 1)
 		ln, connect := onLoopback(t)
-		serve(t, &socks5.Server{Dial: waiting(nil, ended)}, ln)
+		serve(t, &socks5.Server{Dial: func(ctx context.Context, isolation, address string) (net.Conn, error) {
+			close(begun)
+			return waiting(nil, ended)(ctx, isolation, address)
+		}}, ln)
 		program := connect()
 		write(t, program, noLogin)
 		expect(t, program, noLoginTaken)
 		write(t, program, toName("a", 80)+c.eager)
+		<-begun // a reset may take with it what was sent before
 		c.leave(program)
 		require.ErrorIs(t, <-ended, context.Canceled, c.name)
 	}

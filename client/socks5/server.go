@@ -215,13 +215,13 @@ func (p *proxy) serve(ctx context.Context, program net.Conn) {
 	_ = program.SetDeadline(time.Now().Add(p.HandshakeTimeout))
 	wanted, answer := handshake(from, program)
 	if wanted == nil {
-		dismiss(program, answer)
+		p.dismiss(program, answer)
 		return
 	}
 	_ = program.SetDeadline(time.Time{})
 	far, err := p.dial(ctx, program, from, wanted)
 	if err != nil {
-		dismiss(program, wanted.refused(err))
+		p.dismiss(program, wanted.refused(err))
 		return
 	}
 	_ = program.SetWriteDeadline(time.Now().Add(p.HandshakeTimeout))

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -136,6 +138,24 @@ func TestAnswersSurviveWhatTheProgramStillSends(t *testing.T) {
 		write(t, conn, "POST http://site.example/ HTTP/1.1\r\nContent-Length: 900000\r\n\r\n"+rest)
 		expect(t, conn, "HTTP/1.1 405 Method Not Allowed\r\n")
 	}
+}
+
+// TestARefusedProgramMayBeSlow: it has as long as for a handshake to say what it had to say, and to see that it was refused.
+func TestARefusedProgramMayBeSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ln := inMemory()
+		serve(t, &socks5.Server{Dial: new(dials).dial}, ln)
+		program, there := halfClosable()
+		ln.conns <- there
+		write(t, program, "\x05\x01\x03")
+		expect(t, program, "\x05\xff")
+		require.Empty(t, toEnd(t, program))
+		time.Sleep(patience - time.Second)
+		write(t, program, "what it had to say")
+		time.Sleep(2 * time.Second)
+		_, err := program.Write([]byte("and more"))
+		require.ErrorIs(t, err, io.ErrClosedPipe, "nor longer")
+	})
 }
 
 func TestCredentialsAreAskedForWhereTheyAreOffered(t *testing.T) {
