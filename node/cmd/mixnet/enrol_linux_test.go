@@ -37,14 +37,11 @@ func newComputer(t *testing.T) *computer {
 	needTPMs(t)
 	machine, err := swtpm.Start(t.TempDir())
 	require.NoError(t, err)
-	folder, err := os.MkdirTemp("", "tpm") // the name of a socket has 107 bytes at most, and that of the test is long
-	require.NoError(t, err)
-	socket := filepath.Join(folder, "tpm")
+	socket := socketName(t)
 	listener, err := net.Listen("unix", socket)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		listener.Close()
-		os.RemoveAll(folder)
 		require.NoError(t, machine.Close())
 	})
 	c := &computer{machine, "unix:" + socket}
@@ -58,6 +55,15 @@ func newComputer(t *testing.T) *computer {
 		}
 	}()
 	return c
+}
+
+// socketName returns a name for a socket, which has 107 bytes at most: in a folder that is not called as the test is.
+func socketName(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "tpm")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	return filepath.Join(folder, "tpm")
 }
 
 // serve hands the commands of a connection to the TPM.

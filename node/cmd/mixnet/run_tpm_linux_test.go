@@ -16,10 +16,12 @@ import (
 	"sphinxmix.example/tao"
 )
 
-// startTPM starts a software TPM that listens at a socket in a folder, as a chip that its machine always has.
-func startTPM(t *testing.T, socket string) {
+// startTPM starts a software TPM that listens at a socket, as a chip that its machine always has, and returns how
+// configurations name it.
+func startTPM(t *testing.T) (address string) {
 	t.Helper()
 	needTPMs(t)
+	socket := socketName(t)
 	cmd := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+t.TempDir(), "--server", "type=unixio,path="+socket, "--flags", "not-need-init")
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
@@ -33,6 +35,7 @@ func startTPM(t *testing.T, socket string) {
 		}
 		return err == nil
 	}, patience, time.Millisecond)
+	return "unix:" + socket
 }
 
 // TestNodeWithATPM measures into it, goes on after a restart with the log of what the machine has run, and can have its
@@ -41,10 +44,10 @@ func TestNodeWithATPM(t *testing.T) {
 	n := install(t, 1)
 	mix := n.nodes[0]
 	folder := filepath.Dir(mix.config)
-	startTPM(t, filepath.Join(folder, "tpm.sock"))
+	address := startTPM(t)
 	n.policyKey = testPolicyKey
 	edit(t, n.directory, "[policy]\nkey = \""+testPolicyKey+"\"")
-	edit(t, mix.config, `policy_key = "`+testPolicyKey+`"`, `attestor = "unix:tpm.sock"`, `drain = "0s"`)
+	edit(t, mix.config, `policy_key = "`+testPolicyKey+`"`, `attestor = "`+address+`"`, `drain = "0s"`)
 	var root [32]byte
 	enrol(t, mix.config, func(r *tao.Request) tao.Roots {
 		hash, err := tao.EndorsementHash(r.Endorsement.Public)
@@ -92,7 +95,7 @@ func TestNodeWithATPM(t *testing.T) {
 	require.ErrorContains(t, err, "identity: "+key+".tpm is sealed, and attestation.attestor names no TPM to open it; name the TPM")
 
 	// Something else measures into the same register: nobody could explain what that was.
-	edit(t, mix.config, `attestor = "unix:tpm.sock"`)
+	edit(t, mix.config, `attestor = "`+address+`"`)
 	attestor, device, err := loaded.openAttestor()
 	require.NoError(t, err)
 	require.NoError(t, attestor.Extend(14, [32]byte{1}))
