@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -12,7 +13,7 @@ import (
 	"sphinxmix.example/client/stream"
 )
 
-// pair returns the two ends of a stream over a network without delay or loss, in real time.
+// pair returns the two ends of a stream over a network without delay or loss.
 func pair(t testing.TB) (dialled, accepted *stream.Conn, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := newWire(t, 1, weather{delay: steady(0)})
@@ -42,12 +43,16 @@ func TestConnIsOne(t *testing.T) {
 }
 
 func TestDeadlinesHoldForWritesToo(t *testing.T) {
-	c, _, stop := pair(t)
-	defer stop()
-	require.NoError(t, c.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
-	n, err := c.Write(make([]byte, 1<<20)) // nobody reads
-	var timeout net.Error
-	require.ErrorAs(t, err, &timeout)
-	require.True(t, timeout.Timeout())
-	require.Equal(t, 128<<10, n, "as many bytes as the other end takes were written")
+	synctest.Test(t, func(t *testing.T) {
+		c, _, stop := pair(t)
+		defer stop()
+		start := time.Now()
+		require.NoError(t, c.SetWriteDeadline(start.Add(50*time.Millisecond)))
+		n, err := c.Write(make([]byte, 1<<20)) // nobody reads
+		var timeout net.Error
+		require.ErrorAs(t, err, &timeout)
+		require.True(t, timeout.Timeout())
+		require.Equal(t, 50*time.Millisecond, time.Since(start))
+		require.Equal(t, 128<<10, n, "as many bytes as the other end takes were written")
+	})
 }
