@@ -107,6 +107,8 @@ func (s *Store) valueKey(name string) string    { return s.prefix + "value/" + n
 func (s *Store) partsOf(name string) string     { return s.prefix + "part/" + name + "/" }
 func (s *Store) partsAt(name, id string) string { return s.partsOf(name) + id + "/" }
 
+func partKey(parts string, number int) string { return fmt.Sprintf("%s%04d", parts, number) }
+
 // Since is as [directory.Store] says.
 func (s *Store) Since(ctx context.Context, mark int64) (map[string][]byte, int64, error) {
 	newest, err := s.get(ctx, s.markKey())
@@ -141,15 +143,18 @@ func (s *Store) resolve(ctx context.Context, name string, stored []byte, revisio
 	case len(stored) > 0 && stored[0] == whole:
 		return stored[1:], nil
 	case len(stored) == 1+idSize && stored[0] == inParts:
-		parts, err := s.get(ctx, s.partsAt(name, hex.EncodeToString(stored[1:])), clientv3.WithPrefix(), clientv3.WithRev(revision))
-		if err != nil {
-			return nil, err
-		}
+		parts := s.partsAt(name, hex.EncodeToString(stored[1:]))
 		var value []byte
-		for _, part := range parts.Kvs { // in ascending order of keys
-			value = append(value, part.Value...)
+		for i := 0; ; i++ { // each in a call of its own: all together may take longer than that is given
+			part, err := s.get(ctx, partKey(parts, i), clientv3.WithRev(revision))
+			if err != nil {
+				return nil, err
+			}
+			if len(part.Kvs) == 0 {
+				return value, nil
+			}
+			value = append(value, part.Kvs[0].Value...)
 		}
-		return value, nil
 	}
 	return nil, nil // which no directory takes for anything
 }
@@ -195,15 +200,14 @@ func (s *Store) setInParts(ctx context.Context, name string, value []byte, uncha
 	id := make([]byte, idSize)
 	rand.Read(id)
 	parts := s.partsAt(name, hex.EncodeToString(id))
-	first := parts + "0000"
 	for i := 0; i*partSize < len(value); i++ {
 		part := value[i*partSize : min((i+1)*partSize, len(value))]
-		if err := s.putPart(ctx, fmt.Sprintf("%s%04d", parts, i), part); err != nil {
+		if err := s.putPart(ctx, partKey(parts, i), part); err != nil {
 			return false, errors.Join(err, s.forget(ctx, parts))
 		}
 	}
 	// Somebody who deleted the value meanwhile has deleted the parts as well.
-	complete := clientv3.Compare(clientv3.CreateRevision(first), ">", 0)
+	complete := clientv3.Compare(clientv3.CreateRevision(partKey(parts, 0)), ">", 0)
 	set, err := s.change(ctx, []clientv3.Cmp{unchanged, complete},
 		s.put(name, inParts, id), s.putMark(),
 		clientv3.OpDelete(s.partsOf(name), clientv3.WithRange(parts)),
