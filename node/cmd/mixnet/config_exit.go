@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sphinxmix.example/client/exit"
+	"sphinxmix.example/node/cmd/mixnet/internal/welcome"
 	"sphinxmix.example/sphinx"
 )
 
@@ -100,7 +101,7 @@ func (e *exitSettings) try() error {
 	if !e.enabled {
 		return nil
 	}
-	made, err := exit.NewTCP(e.config(anyNetwork.Params, new(welcome)))
+	made, err := exit.NewTCP(e.config(anyNetwork.Params, new(welcome.Page)))
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (e *exitSettings) try() error {
 }
 
 // config returns what the exit that serves that page is made of, less what logs. The settings must have been checked.
-func (e *exitSettings) config(params sphinx.Params, page *welcome) exit.Config {
+func (e *exitSettings) config(params sphinx.Params, page *welcome.Page) exit.Config {
 	allow, _ := parsePrefixes(e.allow)
 	deny, _ := parsePrefixes(e.deny)
 	ports, _ := parsePorts(e.ports)
@@ -117,7 +118,7 @@ func (e *exitSettings) config(params sphinx.Params, page *welcome) exit.Config {
 		Params:      params,
 		Policy:      exit.Policy{Allow: allow, Deny: deny, Ports: ports},
 		Resolver:    e.resolver,
-		Sites:       page.sites(),
+		Sites:       page.Sites(),
 		MaxSessions: e.sessions,
 		MaxStreams:  e.streams,
 		Memory:      int64(e.memoryMiB) << 20,

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/client/exit"
+	"sphinxmix.example/node/cmd/mixnet/internal/welcome"
 	"sphinxmix.example/node/directory"
 )
 
@@ -335,8 +336,8 @@ func TestSettingsReachTheExit(t *testing.T) {
 	made := func(text string) exit.Config {
 		loaded, err := loadNode(writeConfig(t, goodNode+text))
 		require.NoError(t, err)
-		cfg := loaded.settings.exit.config(anyNetwork.Params, new(welcome))
-		require.Contains(t, cfg.Sites, welcomeHost)
+		cfg := loaded.settings.exit.config(anyNetwork.Params, new(welcome.Page))
+		require.Contains(t, cfg.Sites, welcome.Host)
 		cfg.Sites = nil // functions are never equal
 		return cfg
 	}

@@ -15,6 +15,7 @@ import (
 	"sphinxmix.example/client/exit"
 	"sphinxmix.example/client/stream"
 	"sphinxmix.example/node"
+	"sphinxmix.example/node/cmd/mixnet/internal/welcome"
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/mix"
 	"sphinxmix.example/sphinx"
@@ -43,11 +44,11 @@ type localNetwork struct {
 	server    *http.Server // of the handler
 	listener  net.Listener // of the directory
 	nodes     []*node.Node
-	listeners []net.Listener // of the nodes, which close them when they run
-	operator  net.Listener   // of the operator's page of the first node
-	page      *http.Server   // that
-	exits     []*exit.TCP    // of the first nodes
-	journeys  *journeys      // to the page that these serve
+	listeners []net.Listener    // of the nodes, which close them when they run
+	operator  net.Listener      // of the operator's page of the first node
+	page      *http.Server      // that
+	exits     []*exit.TCP       // of the first nodes
+	journeys  *welcome.Journeys // to the page that these serve
 }
 
 // exitsAmong is how many of so many mixes are exits: half of them, so that a client whose gateway is one has others.
@@ -56,7 +57,7 @@ func exitsAmong(nodes int) int { return nodes / 2 }
 // listenLocal takes the ports and makes the nodes, all from o.port on, or on any ports if it is 0.
 func listenLocal(o *localOptions) (_ *localNetwork, err error) {
 	nodes, port := o.nodes, o.port
-	l := &localNetwork{journeys: newJourneys()}
+	l := &localNetwork{journeys: welcome.NewJourneys()}
 	defer func() {
 		if err != nil {
 			l.close()
@@ -123,11 +124,11 @@ func (l *localNetwork) addNode(listener net.Listener, m *member, allow []netip.P
 	handlers := map[string]node.Handler{"echo": exit.NewEcho(localNet.Params)}
 	if m.role == tao.Exit {
 		id := directory.NodeIDOf(m.identity.Public().(ed25519.PublicKey))
-		page := &welcome{exit: id, mix: l.mixAt, journeys: l.journeys, attested: l.authority.kind}
+		page := &welcome.Page{Exit: id, Called: l.called, Journeys: l.journeys, Attested: l.authority.kind}
 		e, err := exit.NewTCP(exit.Config{
 			Params: localNet.Params,
 			Policy: exit.Policy{Allow: allow},
-			Sites:  page.sites(),
+			Sites:  page.Sites(),
 		})
 		if err != nil {
 			return err
@@ -249,11 +250,11 @@ func (l *localNetwork) ready(ctx context.Context, limit time.Duration) error {
 	}
 }
 
-// mixAt returns what a mix is called here, and where it is.
-func (l *localNetwork) mixAt(id directory.NodeID) mixAt {
+// called returns what a mix is called here, and where it is.
+func (l *localNetwork) called(id directory.NodeID) welcome.Mix {
 	i := slices.IndexFunc(l.nodes, func(n *node.Node) bool { return n.ID() == id })
 	if i < 0 {
-		return mixAt{Name: "a mix", ID: id.String()} // started by somebody else
+		return welcome.Mix{Name: "a mix", ID: id.String()} // started by somebody else
 	}
-	return mixAt{fmt.Sprintf("mix %d", i+1), id.String(), l.listeners[i].Addr().String()}
+	return welcome.Mix{Name: fmt.Sprintf("mix %d", i+1), ID: id.String(), Address: l.listeners[i].Addr().String()}
 }

@@ -18,6 +18,7 @@ import (
 	"sphinxmix.example/client/exit"
 	"sphinxmix.example/client/stream"
 	"sphinxmix.example/node"
+	"sphinxmix.example/node/cmd/mixnet/internal/welcome"
 	"sphinxmix.example/node/directory"
 )
 
@@ -163,8 +164,8 @@ func (o *operated) exitStats() exit.Stats {
 
 // startExit makes the exit that the configuration describes.
 func (l *loadedNode) startExit(network directory.Network, log *slog.Logger) (*exit.TCP, error) {
-	page := &welcome{exit: directory.NodeIDOf(l.identity.Public().(ed25519.PublicKey))}
-	page.attested, _ = l.settings.attestation.kind()
+	page := &welcome.Page{Exit: directory.NodeIDOf(l.identity.Public().(ed25519.PublicKey))}
+	page.Attested, _ = l.settings.attestation.kind()
 	cfg := l.settings.exit.config(network.Params, page)
 	cfg.Log = log
 	e, err := exit.NewTCP(cfg)

@@ -19,6 +19,7 @@ import (
 
 	"sphinxmix.example/client"
 	"sphinxmix.example/node"
+	"sphinxmix.example/node/cmd/mixnet/internal/welcome"
 	"sphinxmix.example/node/directory"
 )
 
@@ -152,7 +153,7 @@ func (o *localOptions) listenSOCKS() (net.Listener, error) {
 
 // use is a client of the network, which shows one message going through and lets programs in, until ctx ends.
 func (l *localNetwork) use(ctx context.Context, out io.Writer, socks net.Listener, o *localOptions) error {
-	c, err := client.New(ctx, client.Config{Directory: l.directory, Routed: l.journeys.routed})
+	c, err := client.New(ctx, client.Config{Directory: l.directory, Routed: l.journeys.Routed})
 	if err != nil {
 		return err
 	}
@@ -162,7 +163,7 @@ func (l *localNetwork) use(ctx context.Context, out io.Writer, socks net.Listene
 	}
 	flow := new(flow)
 	e := newEntrance(newProxySettings(), slog.New(slog.DiscardHandler))
-	e.open(l.journeys.dialer(flow.dialer(sayingRefusals(c.Dial, c.Refused))), c.Err)
+	e.open(l.journeys.Dialer(flow.dialer(sayingRefusals(c.Dial, c.Refused))), c.Err)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
@@ -195,7 +196,7 @@ Any program can go that way, by the proxy at %[1]s: SOCKS5, or HTTP CONNECT.
   %[4]s ping%[5]s
   %[4]s status --operator %[6]s
 The directory lists the mixes at %[7]s. Stop the network with Ctrl-C.
-`, socks, welcomeHost, servers, program, network, operator, url)
+`, socks, welcome.Host, servers, program, network, operator, url)
 }
 
 // startedAs returns the shell's words that start this program once more, from its first argument.
@@ -243,7 +244,7 @@ func (l *localNetwork) demonstrate(ctx context.Context, out io.Writer, c *client
 func (l *localNetwork) names(path []directory.NodeID) string {
 	names := make([]string, len(path))
 	for i, id := range path {
-		names[i] = l.mixAt(id).Name
+		names[i] = l.called(id).Name
 	}
 	return strings.Join(names, " → ")
 }

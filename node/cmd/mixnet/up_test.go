@@ -23,6 +23,7 @@ import (
 
 	"sphinxmix.example/client"
 	"sphinxmix.example/node"
+	"sphinxmix.example/node/cmd/mixnet/internal/welcome"
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/tao"
 )
@@ -89,6 +90,14 @@ func startUp(t *testing.T, arguments ...string) (printed string, stop func() (st
 	}
 }
 
+// namesOn returns those in the picture of a welcome page.
+func namesOn(page string) (names []string) {
+	for _, name := range regexp.MustCompile(`<text class="name"[^>]*>([^<]*)</text>`).FindAllStringSubmatch(page, -1) {
+		names = append(names, name[1])
+	}
+	return names
+}
+
 var curlLine = regexp.MustCompile(`(?m)^ +(curl --socks5-hostname (\S+) (http://welcome\.mix/))$`)
 
 // TestUpEndsWithAProxyThatWorks: the line that it prints does what it says, in programs of all kinds.
@@ -113,7 +122,7 @@ func TestUpEndsWithAProxyThatWorks(t *testing.T) {
 	})
 	for _, proxy := range []string{"socks5h://" + socks, "socks5h://somebody:else@" + socks} {
 		t.Run("browser by "+proxy, func(t *testing.T) {
-			names := boxesOf(t, get(t, through(proxy), line[3]))
+			names := namesOn(get(t, through(proxy), line[3]))
 			require.Len(t, names, 8)
 			require.Equal(t, names[1], names[7], "the gateway")
 			require.Contains(t, []string{"mix 1", "mix 2", "mix 3"}, names[3], "the exits")
@@ -182,38 +191,40 @@ func TestWelcomePageShowsTheWayThatTheClientChose(t *testing.T) {
 	require.NoError(t, l.ready(ctx, patience))
 
 	var mu sync.Mutex
-	var chosen *visit
+	var chosen []string // names, in the order of the picture
 	c, err := client.New(ctx, client.Config{
 		Directory: l.directory,
 		Routed: func(address string, out, back []directory.NodeID) {
 			mu.Lock()
 			defer mu.Unlock()
-			w := &welcome{mix: l.mixAt}
-			chosen = &visit{Out: w.name(out), Back: w.name(back), Attested: tao.Soft}
-			l.journeys.routed(address, out, back)
+			chosen = []string{"you"}
+			for _, id := range out {
+				chosen = append(chosen, l.called(id).Name)
+			}
+			chosen = append(chosen, "welcome.mix")
+			for _, id := range back {
+				chosen = append(chosen, l.called(id).Name)
+			}
+			l.journeys.Routed(address, out, back)
 		},
 	})
 	require.NoError(t, err)
 	defer c.Close()
-	dial := l.journeys.dialer(c.Dial)
-	for range 5 {
-		conn, err := dial(ctx, "", "welcome.mix:80")
-		require.NoError(t, err)
-		mu.Lock()
-		want := chosen
-		mu.Unlock()
-		page, err := askPage(conn)
-		require.NoError(t, err)
-		require.Equal(t, want.text(), page)
-		require.Equal(t, want.Out[0], want.Back[2])
-		require.Contains(t, []string{"mix 1", "mix 2", "mix 3"}, want.Out[2].Name, "the exits")
+	by := func(dial welcome.Dial) *http.Client {
+		return &http.Client{Transport: &http.Transport{
+			DialContext:       func(ctx context.Context, _, address string) (net.Conn, error) { return dial(ctx, "", address) },
+			DisableKeepAlives: true,
+		}}
 	}
-
-	conn, err := c.Dial(ctx, "", "welcome.mix:80") // not by the dialer that tells
-	require.NoError(t, err)
-	page, err := askPage(conn)
-	require.NoError(t, err)
-	require.Contains(t, page, "does not know which way you came")
+	for range 5 {
+		names := namesOn(get(t, by(l.journeys.Dialer(c.Dial)), "http://welcome.mix/"))
+		mu.Lock()
+		require.Equal(t, chosen, names)
+		mu.Unlock()
+		require.Equal(t, names[1], names[7], "the gateway")
+		require.Contains(t, []string{"mix 1", "mix 2", "mix 3"}, names[3], "the exits")
+	}
+	require.Contains(t, get(t, by(c.Dial), "http://welcome.mix/"), "does not know which way you came")
 }
 
 // TestProxyTakesAnotherPort where the usual one is taken, but none that it was not told where it was told one.

@@ -1,4 +1,4 @@
-package main
+package welcome
 
 import (
 	"bytes"
@@ -14,14 +14,14 @@ import (
 	"sphinxmix.example/tao"
 )
 
-// visit is what the welcome page shows. Out and Back are empty where the way is not known.
+// visit is what the page shows. Out and Back are empty where the way is not known.
 type visit struct {
 	Exit      string // its id
-	Out, Back []mixAt
+	Out, Back []Mix
 	Attested  tao.Kind // by what: the mixes, or where the way is not known, this exit; zero where they are not
 }
 
-const welcomeUnknown = `%s You left it at the exit
+const textUnknown = `%s You left it at the exit
 
     %s
 
@@ -31,7 +31,7 @@ sees the mix before it, and nothing of who sent a packet.
 %s
 `
 
-const welcomeKnown = `%s
+const textKnown = `%s
 
 %s
 The first packet of your connection went this way, and carried the way back
@@ -54,18 +54,18 @@ const textColumns = 78
 func (v *visit) text() string {
 	answer := wrapped(v.Question()+": "+v.Answer(), textColumns)
 	if len(v.Out) == 0 {
-		return fmt.Sprintf(welcomeUnknown, v.Title(), v.Exit, answer)
+		return fmt.Sprintf(textUnknown, v.Title(), v.Exit, answer)
 	}
 	var list strings.Builder
 	for _, m := range v.Mixes() {
 		fmt.Fprintf(&list, "  %-8s %-22s %s\n", m.Name, m.Address, m.ID)
 	}
-	return fmt.Sprintf(welcomeKnown, v.Title(), v.picture(), list.String(), answer)
+	return fmt.Sprintf(textKnown, v.Title(), v.picture(), list.String(), answer)
 }
 
 // Mixes returns those on the paths, each once.
-func (v *visit) Mixes() []mixAt {
-	var mixes []mixAt
+func (v *visit) Mixes() []Mix {
+	var mixes []Mix
 	for _, m := range slices.Concat(v.Out, v.Back) {
 		if !slices.Contains(mixes, m) {
 			mixes = append(mixes, m)
@@ -100,8 +100,8 @@ func (v *visit) picture() string {
 		column = c.box(column, 0, m.Name, widest)
 	}
 	c.put(column+1, 1, "─▶")
-	site := column + gap + (utf8.RuneCountInString(welcomeHost)+4)/2
-	c.box(column+gap, 0, welcomeHost, utf8.RuneCountInString(welcomeHost))
+	site := column + gap + (utf8.RuneCountInString(Host)+4)/2
+	c.box(column+gap, 0, Host, utf8.RuneCountInString(Host))
 	c.put(columns[0]+(widest+4-len("gateway"))/2, 3, "gateway")
 	c.put(columns[len(columns)-1]+(widest+4-len("exit"))/2, 3, "exit")
 
@@ -159,16 +159,16 @@ func (c *canvas) String() string {
 }
 
 var (
-	//go:embed welcome.html
-	welcomeHTML string
-	//go:embed welcome.css
-	welcomeStyle string
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageStyle string
 )
 
-var welcomeTemplate = htmltemplate.Must(htmltemplate.New("welcome").Parse(welcomeHTML))
+var pageTemplate = htmltemplate.Must(htmltemplate.New("welcome").Parse(pageHTML))
 
-// welcomePolicy lets a browser use what is in the page and nothing else, and of that only its style.
-var welcomePolicy = "default-src 'none'; img-src data:; style-src " + sourceOf(welcomeStyle) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// pagePolicy lets a browser use what is in the page and nothing else, and of that only its style.
+var pagePolicy = "default-src 'none'; img-src data:; style-src " + sourceOf(pageStyle) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // sourceOf returns what a Content-Security-Policy calls a style of these bytes.
 func sourceOf(text string) string {
@@ -179,13 +179,13 @@ func sourceOf(text string) string {
 // html returns the page for a browser.
 func (v *visit) html() []byte {
 	var out bytes.Buffer
-	err := welcomeTemplate.Execute(&out, struct {
+	err := pageTemplate.Execute(&out, struct {
 		*visit
 		Host                string
 		Style               htmltemplate.CSS
 		BoxWidth, BoxHeight int
 		drawing
-	}{v, welcomeHost, htmltemplate.CSS(welcomeStyle), boxWidth, boxHeight, v.draw()})
+	}{v, Host, htmltemplate.CSS(pageStyle), boxWidth, boxHeight, v.draw()})
 	if err != nil {
 		panic(err) // the template and its data are parts of the program
 	}
@@ -237,7 +237,7 @@ func (v *visit) draw() drawing {
 		}
 		d.Boxes = append(d.Boxes, drawnBox{x(1 + i), top, "mix", m.Name, under})
 	}
-	d.Boxes = append(d.Boxes, drawnBox{x(last), top, "site", welcomeHost, "this page"})
+	d.Boxes = append(d.Boxes, drawnBox{x(last), top, "site", Host, "this page"})
 	for i := range last {
 		d.Arrows = append(d.Arrows, drawnArrow{fmt.Sprintf("M%d %dH%d", x(i)+boxWidth, top+boxHeight/2, x(i+1)-arrowGap), "out"})
 	}

@@ -1,4 +1,4 @@
-package main
+package welcome
 
 import (
 	"bufio"
@@ -25,14 +25,14 @@ import (
 )
 
 // numbered is a mix of which the number says everything.
-func numbered(number byte) mixAt { return atNumber(directory.NodeID{number}) }
+func numbered(number byte) Mix { return atNumber(directory.NodeID{number}) }
 
-func atNumber(id directory.NodeID) mixAt {
-	return mixAt{fmt.Sprintf("mix %d", id[0]), id.String(), fmt.Sprintf("127.0.0.1:%d", 10_000+int(id[0]))}
+func atNumber(id directory.NodeID) Mix {
+	return Mix{fmt.Sprintf("mix %d", id[0]), id.String(), fmt.Sprintf("127.0.0.1:%d", 10_000+int(id[0]))}
 }
 
-func mixes(numbers ...byte) []mixAt {
-	all := make([]mixAt, len(numbers))
+func mixes(numbers ...byte) []Mix {
+	all := make([]Mix, len(numbers))
 	for i, number := range numbers {
 		all[i] = numbered(number)
 	}
@@ -195,8 +195,8 @@ func TestPageFitsWhoAsks(t *testing.T) {
 
 // memoryNetwork has connections to the page of one exit, each of which has come another way.
 type memoryNetwork struct {
-	page     *welcome
-	journeys *journeys
+	page     *Page
+	journeys *Journeys
 	served   sync.WaitGroup
 	mu       sync.Mutex
 	next     byte              // guarded by mu
@@ -210,9 +210,9 @@ func (n *memoryNetwork) dial(ctx context.Context, isolation, address string) (ne
 		out:  []directory.NodeID{{n.next}, {n.next + 1}, {n.next + 2}},
 		back: []directory.NodeID{{n.next + 1}, {n.next + 3}, {n.next}},
 	}
-	n.ways[isolation] = &visit{Exit: n.page.exit.String(), Out: n.page.name(j.out), Back: n.page.name(j.back)}
+	n.ways[isolation] = &visit{Exit: n.page.Exit.String(), Out: n.page.name(j.out), Back: n.page.name(j.back)}
 	n.mu.Unlock()
-	n.journeys.routed(address, j.out, j.back)
+	n.journeys.Routed(address, j.out, j.back)
 	for range 100 { // while others come
 		runtime.Gosched()
 	}
@@ -222,8 +222,8 @@ func (n *memoryNetwork) dial(ctx context.Context, isolation, address string) (ne
 }
 
 func newMemoryNetwork() *memoryNetwork {
-	n := &memoryNetwork{journeys: newJourneys(), ways: make(map[string]*visit)}
-	n.page = &welcome{exit: directory.NodeID{4}, journeys: n.journeys, mix: atNumber}
+	n := &memoryNetwork{journeys: NewJourneys(), ways: make(map[string]*visit)}
+	n.page = &Page{Exit: directory.NodeID{4}, Journeys: n.journeys, Called: atNumber}
 	return n
 }
 
@@ -247,7 +247,7 @@ func askPage(conn net.Conn) (string, error) {
 // TestEachConnectionSeesItsOwnWay, also when many ask for the page at once.
 func TestEachConnectionSeesItsOwnWay(t *testing.T) {
 	n := newMemoryNetwork()
-	dial := n.journeys.dialer(n.dial)
+	dial := n.journeys.Dialer(n.dial)
 	var asking sync.WaitGroup
 	for i := range 50 {
 		asking.Go(func() {
@@ -274,9 +274,9 @@ func TestEachConnectionSeesItsOwnWay(t *testing.T) {
 // can send make the page wait, or show it another one's way.
 func TestPageOfAClientElsewhere(t *testing.T) {
 	n := newMemoryNetwork()
-	waiting, err := n.journeys.dialer(n.dial)(t.Context(), "mine", "welcome.mix:80")
+	waiting, err := n.journeys.Dialer(n.dial)(t.Context(), "mine", "welcome.mix:80")
 	require.NoError(t, err)
-	unknown := (&visit{Exit: n.page.exit.String()}).text()
+	unknown := (&visit{Exit: n.page.Exit.String()}).text()
 	for _, first := range []string{"", "\x00" + strings.Repeat("x", len(ticket{})), "\x00" + strings.Repeat("\x00", len(ticket{}))} {
 		conn, err := n.dial(t.Context(), "other", "welcome.mix:80")
 		require.NoError(t, err)
@@ -304,11 +304,11 @@ func TestPageOfAClientElsewhere(t *testing.T) {
 // TestOtherConnectionsStayAsTheyAre: only those to the page begin with a ticket.
 func TestOtherConnectionsStayAsTheyAre(t *testing.T) {
 	n := newMemoryNetwork()
-	conn, err := n.journeys.dialer(n.dial)(t.Context(), "", "www.welcome.mix:80")
+	conn, err := n.journeys.Dialer(n.dial)(t.Context(), "", "www.welcome.mix:80")
 	require.NoError(t, err)
 	page, err := askPage(conn)
 	require.NoError(t, err)
-	require.Equal(t, (&visit{Exit: n.page.exit.String()}).text(), page)
+	require.Equal(t, (&visit{Exit: n.page.Exit.String()}).text(), page)
 	require.Empty(t, n.journeys.kept)
 }
 
@@ -316,9 +316,9 @@ func TestOtherConnectionsStayAsTheyAre(t *testing.T) {
 func TestNobodySeesTheWayOfAConnectionThatFailed(t *testing.T) {
 	n := newMemoryNetwork()
 	fails := true
-	dial := n.journeys.dialer(func(ctx context.Context, isolation, address string) (net.Conn, error) {
+	dial := n.journeys.Dialer(func(ctx context.Context, isolation, address string) (net.Conn, error) {
 		if fails {
-			n.journeys.routed(address, []directory.NodeID{{1}}, []directory.NodeID{{1}})
+			n.journeys.Routed(address, []directory.NodeID{{1}}, []directory.NodeID{{1}})
 			return nil, errors.New("not this time")
 		}
 		near, far := net.Pipe()
@@ -332,7 +332,7 @@ func TestNobodySeesTheWayOfAConnectionThatFailed(t *testing.T) {
 	require.NoError(t, err)
 	page, err := askPage(conn)
 	require.NoError(t, err)
-	require.Equal(t, (&visit{Exit: n.page.exit.String()}).text(), page)
+	require.Equal(t, (&visit{Exit: n.page.Exit.String()}).text(), page)
 }
 
 // TestVisitorsWaitForNobody: while some connections are being made, others are, and see their own way; where more are
@@ -341,8 +341,8 @@ func TestVisitorsWaitForNobody(t *testing.T) {
 	n := newMemoryNetwork()
 	leave := make(chan struct{})
 	var inside, gone sync.WaitGroup
-	slow := n.journeys.dialer(func(_ context.Context, _, address string) (net.Conn, error) {
-		n.journeys.routed(address, []directory.NodeID{{99}}, []directory.NodeID{{99}})
+	slow := n.journeys.Dialer(func(_ context.Context, _, address string) (net.Conn, error) {
+		n.journeys.Routed(address, []directory.NodeID{{99}}, []directory.NodeID{{99}})
 		inside.Done()
 		<-leave
 		return nil, errors.New("not this time")
@@ -359,7 +359,7 @@ func TestVisitorsWaitForNobody(t *testing.T) {
 		inside.Wait()
 	}
 	ask := func() string {
-		conn, err := n.journeys.dialer(n.dial)(t.Context(), "mine", "welcome.mix:80")
+		conn, err := n.journeys.Dialer(n.dial)(t.Context(), "mine", "welcome.mix:80")
 		require.NoError(t, err)
 		page, err := askPage(conn)
 		require.NoError(t, err)
@@ -369,7 +369,7 @@ func TestVisitorsWaitForNobody(t *testing.T) {
 	page := ask()
 	require.Equal(t, n.ways["mine"].text(), page)
 	come(10)
-	require.Equal(t, (&visit{Exit: n.page.exit.String()}).text(), ask())
+	require.Equal(t, (&visit{Exit: n.page.Exit.String()}).text(), ask())
 	close(leave)
 	gone.Wait()
 	page = ask()
@@ -386,7 +386,7 @@ func TestSpellings(t *testing.T) {
 	seen := make(map[string]bool)
 	for number := range uint(spellings) {
 		address := spelled("welcome.mix:8080", number)
-		require.True(t, isWelcome(address), address)
+		require.True(t, leadsHere(address), address)
 		seen[address] = true
 	}
 	require.Len(t, seen, spellings)
