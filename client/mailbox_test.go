@@ -64,6 +64,7 @@ func TestRepliesAreNotLostWithTheLink(t *testing.T) {
 		got := <-done
 		require.NoError(t, got.err)
 		require.True(t, string(body) == string(got.reply), "the reply is another than the message")
+		synctest.Wait() // counted after they were delivered
 		require.EqualValues(t, cells, n.Counts().Served, "no cell was sent twice")
 		require.EqualValues(t, cells, n.Counts().Delivered)
 		require.Empty(t, n.Counts().Dropped)
