@@ -3,6 +3,7 @@ package node_test
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -71,5 +72,22 @@ func TestLogsTellNothingOfClients(t *testing.T) {
 		for _, secret := range []string{"alice", "mallory", hex.EncodeToString(packet[:8])} {
 			require.False(t, strings.Contains(logs.String(), secret), secret)
 		}
+	})
+}
+
+// TestNoVerbPrintsTheIdentity of a node, wherever in a value that is printed the node stands.
+func TestNoVerbPrintsTheIdentity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mix := nodetest.Start(t, nodetest.Config{}).Mixes[0]
+		part := mix.Identity.Seed()[4:12] // longer than what an address may happen to have
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
+			for _, printed := range []any{mix.Node, struct{ N any }{mix.Node}, struct{ n *node.Node }{mix.Node}, []any{mix.Node}} {
+				text := fmt.Sprintf(verb, printed)
+				for _, form := range []string{"%x", "%X", "%s", "%q", "%d", "%#v"} {
+					require.NotContains(t, text, strings.Trim(strings.TrimPrefix(fmt.Sprintf(form, part), "[]byte"), `[]{}"`), "%s of %T", verb, printed)
+				}
+			}
+		}
+		require.Equal(t, fmt.Sprintf("node.Node(%s)", mix.Node.ID()), fmt.Sprint(mix.Node))
 	})
 }

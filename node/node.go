@@ -161,7 +161,7 @@ func (c Config) withDefaults() (Config, error) {
 
 // Node is one mix. Make it with New and start it with Run.
 type Node struct {
-	cfg     Config
+	cfg     *Config // not in it, as package fmt looks into fields without asking Format
 	id      directory.NodeID
 	started time.Time
 	ring    *keyring.Ring
@@ -219,7 +219,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	now := time.Now()
 	n := &Node{
-		cfg:     cfg,
+		cfg:     &cfg,
 		id:      directory.NodeIDOf(cfg.Identity.Public().(ed25519.PublicKey)),
 		started: now,
 		inbound: make(chan *packet, inboundQueue),

@@ -216,7 +216,7 @@ var errNoEvidence = errors.New("node: there is no evidence of what this node run
 func (n *Node) prove(d *directory.Descriptor, view *directory.View) (until time.Time, err error) {
 	about := directory.SubjectOf(d, n.cfg.Directory.Key)
 	d.Evidence, err = n.cfg.Prover.Attest(tao.Statement{
-		Identity: about.Identity, Role: about.Role, Keys: about.Keys, Configuration: Configuration(n.cfg), Stamp: view.Stamp,
+		Identity: about.Identity, Role: about.Role, Keys: about.Keys, Configuration: Configuration(*n.cfg), Stamp: view.Stamp,
 	}, view.Policy)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%w: %w", errNoEvidence, err)

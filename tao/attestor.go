@@ -91,7 +91,7 @@ const softContext = "sphinxmix soft statement v1\x00"
 
 // soft is an attestor that is a program.
 type soft struct {
-	key ed25519.PrivateKey
+	key *ed25519.PrivateKey // not in it, as package fmt looks into fields without asking Format
 
 	mu        sync.Mutex
 	registers [LastRegister + 1][32]byte // guarded by mu
@@ -99,7 +99,7 @@ type soft struct {
 
 // NewSoft returns an attestor that signs with key, and whose registers are zero. Its evidence is marked soft, and
 // refused under every policy that does not accept that: whoever has the key can say anything with it.
-func NewSoft(key ed25519.PrivateKey) Attestor { return &soft{key: key} }
+func NewSoft(key ed25519.PrivateKey) Attestor { return &soft{key: &key} }
 
 // Format prints nothing of the key, whatever the verb.
 func (s *soft) Format(f fmt.State, _ rune) { fmt.Fprint(f, "tao.soft") }
@@ -138,7 +138,7 @@ func (s *soft) Quote(qualifying [32]byte, registers []uint8) (Quote, error) {
 		values = append(values, Register{index, value})
 	}
 	statement := softStatement(qualifying, values)
-	return Quote{statement, ed25519.Sign(s.key, statement)}, nil
+	return Quote{statement, ed25519.Sign(*s.key, statement)}, nil
 }
 
 // softStatement is what a soft attestor signs: the context, qualifying(32), and for each register index(1) ‖ value(32).

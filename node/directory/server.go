@@ -101,8 +101,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 // the root of its host, by an [http.Server] that has timeouts. It is safe for concurrent use and starts nothing of its
 // own: what there is to do is done by the requests.
 type Server struct {
-	cfg     ServerConfig
-	hash    [32]byte // of cfg.Network
+	cfg     *ServerConfig // not in it, as it has a key and package fmt prints what is
+	hash    [32]byte      // of cfg.Network
 	allowed allowance
 	mux     *http.ServeMux
 	guard   *guard
@@ -138,7 +138,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg:       cfg,
+		cfg:       &cfg,
 		hash:      cfg.Network.Hash(),
 		allowed:   allowanceOf(cfg),
 		mux:       http.NewServeMux(),
