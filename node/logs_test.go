@@ -78,7 +78,9 @@ func TestLogsTellNothingOfClients(t *testing.T) {
 // TestNoVerbPrintsTheIdentity of a node, wherever in a value that is printed the node stands.
 func TestNoVerbPrintsTheIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mix := nodetest.Start(t, nodetest.Config{}).Mixes[0]
+		network := nodetest.Start(t, nodetest.Config{})
+		network.Stop(0) // as package fmt reads what goroutines write
+		mix := network.Mixes[0]
 		part := mix.Identity.Seed()[4:12] // longer than what an address may happen to have
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
 			for _, printed := range []any{mix.Node, struct{ N any }{mix.Node}, struct{ n *node.Node }{mix.Node}, []any{mix.Node}} {
