@@ -2,6 +2,12 @@ package client_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,4 +109,85 @@ func TestClientWorksWithoutItsDirectory(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		requireEcho(t, c, text(2, 3*room))
 	})
+}
+
+// TestCloseWaitsForNobody, whatever keeps the client from a gateway.
+func TestCloseWaitsForNobody(t *testing.T) {
+	long(t)
+	for _, test := range []struct {
+		name string
+		dial func(ctx context.Context, address string) (net.Conn, error)
+	}{
+		{"nobody answers", func(ctx context.Context, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}},
+		{"all refuse", func(context.Context, string) (net.Conn, error) { return nil, errors.New("refused") }},
+		{"nobody says anything", func(context.Context, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go io.Copy(io.Discard, far)
+			return near, nil
+		}},
+		{"nobody reads", func(context.Context, string) (net.Conn, error) {
+			near, _ := net.Pipe()
+			return near, nil
+		}},
+		{"nobody reads on", nil},
+	} {
+		for _, after := range []time.Duration{0, time.Second, 4 * time.Second, time.Hour} {
+			t.Run(fmt.Sprintf("%s, %v", test.name, after), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := nodetest.Start(t, nodetest.Config{Node: seldom})
+					var lost atomic.Bool
+					dial := n.Dialer("alice")
+					c, err := client.New(t.Context(), client.Config{
+						Directory: n.Directory(),
+						Cover:     client.Cover{Loops: 0.1},
+						Dial: func(ctx context.Context, address string) (net.Conn, error) {
+							switch {
+							case !lost.Load():
+								return dial(ctx, address)
+							case test.dial != nil:
+								return test.dial(ctx, address)
+							}
+							conn, err := dial(ctx, address)
+							return &stubborn{Conn: conn, closed: make(chan struct{})}, err
+						},
+					})
+					require.NoError(t, err)
+					done := request(t.Context(), c, client.Message{To: "echo", Body: text(1, 20*room)})
+					lost.Store(true)
+					for _, m := range n.Mixes {
+						n.Cut("alice", m.Address)
+					}
+					time.Sleep(after)
+					start := time.Now()
+					c.Close()
+					require.Zero(t, time.Since(start))
+					require.ErrorIs(t, (<-done).err, client.ErrClosed)
+				})
+			})
+		}
+	}
+}
+
+// stubborn is a connection that takes a TLS client's two writes of the handshake, and not another byte.
+type stubborn struct {
+	net.Conn
+	writes atomic.Int64
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *stubborn) Write(p []byte) (int, error) {
+	if s.writes.Add(1) <= 2 {
+		return s.Conn.Write(p)
+	}
+	<-s.closed
+	return 0, io.ErrClosedPipe
+}
+
+func (s *stubborn) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return s.Conn.Close()
 }

@@ -1,15 +1,20 @@
 package client_test
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/client"
+	"sphinxmix.example/client/exit"
+	"sphinxmix.example/node"
+	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/link"
 	"sphinxmix.example/node/nodetest"
 	"sphinxmix.example/sphinx"
@@ -140,4 +145,72 @@ func TestGatewayCannotConfuseItsClient(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLastOfferIsNotTheGateway: a mix that alone offers a service cannot be the gateway of those who want it.
+func TestLastOfferIsNotTheGateway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) {
+			if i < 2 {
+				cfg.Handlers[fmt.Sprint("only", i)] = exit.NewEcho(cfg.Network.Params)
+			}
+		}})
+		for range 30 {
+			c := n.Client("alice")
+			require.GreaterOrEqual(t, at(n, c), 2)
+			c.Close()
+		}
+	})
+}
+
+// TestOnlyTheGatewayOffersIt where every mix has a service of its own: the error says what is in the way.
+func TestOnlyTheGatewayOffersIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{Node: func(i int, cfg *node.Config) {
+			cfg.Handlers[fmt.Sprint("echo", i)] = exit.NewEcho(cfg.Network.Params)
+		}})
+		c := n.Client("alice")
+		for i := range n.Mixes {
+			reply, err := c.Request(soon(t), client.Message{To: fmt.Sprint("echo", i), Body: []byte("hello")})
+			if i == at(n, c) {
+				require.ErrorIs(t, err, client.ErrNoService)
+				require.ErrorContains(t, err, "gateway")
+				continue
+			}
+			require.NoError(t, err)
+			require.Equal(t, "hello", string(reply))
+		}
+	})
+}
+
+func TestViaIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := nodetest.Start(t, nodetest.Config{Mixes: 7})
+		var via []directory.NodeID
+		for _, i := range []int{6, 1, 3, 2} {
+			via = append(via, n.Mixes[i].ID())
+		}
+		c, err := client.New(t.Context(), client.Config{Directory: n.Directory(), Dial: n.Dialer("alice"), Via: via})
+		require.NoError(t, err)
+		defer c.Close()
+		check := func() {
+			_, err := c.Request(soon(t), client.Message{To: "echo", Routed: func(out, back []directory.NodeID) {
+				require.Equal(t, via, out)
+				require.Len(t, back, 3)
+				require.Equal(t, via[0], back[2])
+			}})
+			require.NoError(t, err)
+		}
+		check()
+		time.Sleep(time.Minute)
+		n.Stop(6)
+		done := request(soon(t), c, client.Message{To: "echo", Body: text(1, 3*room)})
+		time.Sleep(5 * time.Minute)
+		require.Empty(t, done, "no other gateway will do")
+		n.Start(6)
+		got := <-done
+		require.NoError(t, got.err)
+		require.Equal(t, text(1, 3*room), got.reply)
+		check()
+	})
 }
