@@ -134,7 +134,7 @@ func (t *TPM) shutdown() error {
 }
 
 // patience is how long the program may take over what takes it milliseconds.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // tell sends a command to the control channel: numbers of four bytes. The response is one more, zero for success.
 func (t *TPM) tell(numbers ...uint32) error {
