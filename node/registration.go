@@ -53,73 +53,77 @@ func (s *setback) add(keys []directory.EpochKey, policy uint64, refresh time.Dur
 	s.until, s.keys, s.policy = now.Add(s.pause-refresh/2), keys, policy
 }
 
+// enlistment is what a node knows of its place in the directory.
+type enlistment struct {
+	told registration
+	back setback
+	own  bool // what the directory has of the node, if anything, is of this process
+}
+
 // enlist keeps the node in the directory until it is to leave, or ctx ends. It waits for the directory, and for whatever
 // makes the node's evidence; nothing waits for it.
 func (n *Node) enlist(ctx context.Context) error {
 	defer close(n.left)
-	var (
-		told registration
-		back setback
-		own  bool // what the directory has of the node, if anything, is of this process
-	)
+	var e enlistment
 	announce := time.NewTimer(0)
 	announce.Stop()
 	defer announce.Stop()
 	for {
 		select {
 		case <-n.seen:
+			if view := n.View(); view != nil {
+				n.keepListed(ctx, &e, view)
+			}
 		case <-n.keysChanged:
 			// All nodes have new keys at once; the directory need not hear of all of them at once.
 			announce.Reset(time.Duration(directory.Fraction() * float64(n.cfg.Network.Epoch/16)))
-			continue
 		case <-announce.C:
-			told.at = time.Time{}
+			e.told.at = time.Time{}
 			wake(n.ask) // evidence is of the newest view
-			continue
 		case <-n.leave:
 			return nil
 		case <-ctx.Done():
 			return nil
 		}
-		view := n.View()
-		if view == nil {
-			continue
-		}
-		d, listed := view.Node(n.id)
-		if listed && d.Version > n.version {
-			n.cfg.Log.Error("the directory lists this node as another process has registered it: is its key in use twice?", "address", d.Address)
-		}
-		if listed && !back.refused {
-			back.pause, back.until = 0, time.Time{}
-		}
-		now, keys, policy := time.Now(), n.ring.Keys(), policyVersion(view)
-		if !n.isDue(&told, view, now) || back.holds(keys, policy, now) {
-			continue
-		}
-		until, err := n.register(ctx, view)
-		n.noteEvidence(until, err)
-		if !own {
-			own = err == nil || n.takeBack(ctx, err)
-		}
-		if errors.Is(err, errNoEvidence) { // it was said, and the directory was told nothing
-			continue
-		}
-		back.refused = errors.Is(err, directory.ErrRefused)
-		if back.refused || err == nil {
-			back.add(keys, policy, n.cfg.Refresh, time.Now())
-		}
-		if err != nil {
-			if reason := withoutDigits(err.Error()); back.said != reason {
-				n.cfg.Log.Warn("the directory does not take this node; trying again", "error", err)
-				back.said = reason
-			}
-			continue
-		}
-		back.said = ""
-		n.cfg.Log.Info("registered with the directory", "node", n.id.String())
-		told = registration{at: time.Now(), view: view.Version, policy: policy, stamped: view.Published}
-		wake(n.ask)
 	}
+}
+
+// keepListed registers the node, where the newest view shows that it is time to.
+func (n *Node) keepListed(ctx context.Context, e *enlistment, view *directory.View) {
+	d, listed := view.Node(n.id)
+	if listed && d.Version > n.version {
+		n.cfg.Log.Error("the directory lists this node as another process has registered it: is its key in use twice?", "address", d.Address)
+	}
+	if listed && !e.back.refused {
+		e.back.pause, e.back.until = 0, time.Time{}
+	}
+	now, keys, policy := time.Now(), n.ring.Keys(), policyVersion(view)
+	if !n.isDue(&e.told, view, now) || e.back.holds(keys, policy, now) {
+		return
+	}
+	until, err := n.register(ctx, view)
+	n.noteEvidence(until, err)
+	if !e.own {
+		e.own = err == nil || n.takeBack(ctx, err)
+	}
+	if errors.Is(err, errNoEvidence) { // it was said, and the directory was told nothing
+		return
+	}
+	e.back.refused = errors.Is(err, directory.ErrRefused)
+	if e.back.refused || err == nil {
+		e.back.add(keys, policy, n.cfg.Refresh, time.Now())
+	}
+	if err != nil {
+		if reason := withoutDigits(err.Error()); e.back.said != reason {
+			n.cfg.Log.Warn("the directory does not take this node; trying again", "error", err)
+			e.back.said = reason
+		}
+		return
+	}
+	e.back.said = ""
+	n.cfg.Log.Info("registered with the directory", "node", n.id.String())
+	e.told = registration{at: time.Now(), view: view.Version, policy: policy, stamped: view.Published}
+	wake(n.ask)
 }
 
 // withoutDigits makes one reason of those that differ by the time which they say it is.
