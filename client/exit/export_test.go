@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"sphinxmix.example/client/stream"
 )
@@ -68,3 +69,15 @@ var (
 
 // DialerOf returns the dialer of a TCP service, to be changed before that has a session.
 func DialerOf(t *TCP) Dialer { return Dialer{t.dialer} }
+
+// Rate is how fast the streams of a session carry bytes, as far as its exit knows.
+type Rate struct{ session }
+
+// NewRate returns that of a session that begins now.
+func NewRate(now time.Time) *Rate { return &Rate{session{marked: now}} }
+
+// At returns it, in bytes a second, when that many more have been carried.
+func (r *Rate) At(now time.Time, carried int64) float64 {
+	r.moved.Add(carried)
+	return r.carries(now)
+}

@@ -194,6 +194,28 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+// TestWhatASessionCarries is what it did in five seconds: nothing before these are over, more as soon as there is more, and
+// less with the next five.
+func TestWhatASessionCarries(t *testing.T) {
+	type step struct {
+		after   time.Duration // since it began
+		carried int64
+		want    float64
+	}
+	for name, steps := range map[string][]step{
+		"fast":   {{4 * time.Second, 9_000_000, 0}, {5 * time.Second, 1_000_000, 2_000_000}},
+		"faster": {{5 * time.Second, 5000, 1000}, {6 * time.Second, 4000, 1000}, {7 * time.Second, 16_000, 4000}, {10 * time.Second, 0, 4000}},
+		"slower": {{5 * time.Second, 5000, 1000}, {9 * time.Second, 500, 1000}, {10 * time.Second, 0, 100}, {20 * time.Second, 0, 0}},
+		"idle":   {{time.Minute, 0, 0}, {time.Minute + 4*time.Second, 9_000_000, 0}, {time.Minute + 5*time.Second, 0, 1_800_000}},
+	} {
+		began := time.Now()
+		rate := exit.NewRate(began)
+		for _, s := range steps {
+			require.InDelta(t, s.want, rate.At(began.Add(s.after), s.carried), 1e-6, "%s: after %v", name, s.after)
+		}
+	}
+}
+
 // TestMalformed: what is no cell of a session is an error, begins nothing and gets no answer.
 func TestMalformed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
