@@ -101,7 +101,7 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 // the root of its host, by an [http.Server] that has timeouts. It is safe for concurrent use and starts nothing of its
 // own: what there is to do is done by the requests.
 type Server struct {
-	cfg     *ServerConfig // not in it, as it has a key and package fmt prints what is
+	cfg     *ServerConfig // not in it, as package fmt looks into fields without asking Format
 	hash    [32]byte      // of cfg.Network
 	allowed allowance
 	mux     *http.ServeMux
@@ -159,6 +159,11 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s.mux.HandleFunc("GET "+viewPath, s.serveView)
 	s.mux.HandleFunc("GET /{$}", s.serveListing)
 	return s, nil
+}
+
+// Format prints the key by which clients know the directory, and nothing of the one that it signs with, whatever the verb.
+func (s *Server) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "directory.Server(%x)", s.publicKey())
 }
 
 func (s *Server) publicKey() ed25519.PublicKey { return s.cfg.Key.Public().(ed25519.PublicKey) }
