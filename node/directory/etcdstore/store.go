@@ -35,6 +35,7 @@ const (
 	callTimeout = 5 * time.Second // for one call of etcd
 	keepAlive   = 5 * time.Second // between signs of life on a connection, and to wait for one
 	partSize    = 1 << 20         // bytes; etcd takes requests of up to 1.5 MiB
+	partsAtOnce = 2               // in one call, which all of a large value may take too long for
 	idSize      = 16              // bytes
 )
 
@@ -107,8 +108,6 @@ func (s *Store) valueKey(name string) string    { return s.prefix + "value/" + n
 func (s *Store) partsOf(name string) string     { return s.prefix + "part/" + name + "/" }
 func (s *Store) partsAt(name, id string) string { return s.partsOf(name) + id + "/" }
 
-func partKey(parts string, number int) string { return fmt.Sprintf("%s%04d", parts, number) }
-
 // Since is as [directory.Store] says.
 func (s *Store) Since(ctx context.Context, mark int64) (map[string][]byte, int64, error) {
 	newest, err := s.get(ctx, s.markKey())
@@ -145,15 +144,19 @@ func (s *Store) resolve(ctx context.Context, name string, stored []byte, revisio
 	case len(stored) == 1+idSize && stored[0] == inParts:
 		parts := s.partsAt(name, hex.EncodeToString(stored[1:]))
 		var value []byte
-		for i := 0; ; i++ { // each in a call of its own: all together may take longer than that is given
-			part, err := s.get(ctx, partKey(parts, i), clientv3.WithRev(revision))
+		for from := parts; ; {
+			some, err := s.get(ctx, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(parts)),
+				clientv3.WithRev(revision), clientv3.WithLimit(partsAtOnce))
 			if err != nil {
 				return nil, err
 			}
-			if len(part.Kvs) == 0 {
+			for _, part := range some.Kvs { // in ascending order of keys
+				value = append(value, part.Value...)
+				from = string(part.Key) + "\x00"
+			}
+			if !some.More {
 				return value, nil
 			}
-			value = append(value, part.Kvs[0].Value...)
 		}
 	}
 	return nil, nil // which no directory takes for anything
@@ -200,14 +203,15 @@ func (s *Store) setInParts(ctx context.Context, name string, value []byte, uncha
 	id := make([]byte, idSize)
 	rand.Read(id)
 	parts := s.partsAt(name, hex.EncodeToString(id))
+	first := parts + "0000"
 	for i := 0; i*partSize < len(value); i++ {
 		part := value[i*partSize : min((i+1)*partSize, len(value))]
-		if err := s.putPart(ctx, partKey(parts, i), part); err != nil {
+		if err := s.putPart(ctx, fmt.Sprintf("%s%04d", parts, i), part); err != nil {
 			return false, errors.Join(err, s.forget(ctx, parts))
 		}
 	}
 	// Somebody who deleted the value meanwhile has deleted the parts as well.
-	complete := clientv3.Compare(clientv3.CreateRevision(partKey(parts, 0)), ">", 0)
+	complete := clientv3.Compare(clientv3.CreateRevision(first), ">", 0)
 	set, err := s.change(ctx, []clientv3.Cmp{unchanged, complete},
 		s.put(name, inParts, id), s.putMark(),
 		clientv3.OpDelete(s.partsOf(name), clientv3.WithRange(parts)),
