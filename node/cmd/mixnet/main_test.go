@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/client"
+	"sphinxmix.example/node/nodetest/loopback"
 )
 
 // run runs the program with arguments and returns what it printed and its error.
@@ -44,7 +45,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	good := strings.Repeat("2e", 32)
 	var port string
 	for port == "" { // one that is taken
-		free := portOf(freePort(t))
+		free := portOf(loopback.Free(t))
 		if listener, err := net.Listen("tcp", "127.0.0.1:"+free); err == nil {
 			defer listener.Close()
 			port = free

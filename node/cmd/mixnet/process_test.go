@@ -3,13 +3,10 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sphinxmix.example/node/directory"
+	"sphinxmix.example/node/nodetest/loopback"
 )
 
 // asProgram makes the test's own binary be the program, so that tests run what users do, as processes.
@@ -164,23 +162,6 @@ func succeeds(t *testing.T, arguments ...string) string {
 	}
 }
 
-// freePort returns an address of loopback that is free, and stays so until the test uses it: it is one of the 2²⁴ that
-// Linux has, where others take 127.0.0.1, and its port is none that systems give to connections.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for {
-		host := "127.0.0.1"
-		if runtime.GOOS == "linux" {
-			host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
-		}
-		listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", host, 10_000+rand.IntN(20_000)))
-		if err == nil {
-			defer listener.Close()
-			return listener.Addr().String()
-		}
-	}
-}
-
 // calmEpoch returns a length of epochs, of 24 h or a little less, with which no epoch begins within the next two hours.
 func calmEpoch() string {
 	now := time.Now()
@@ -231,7 +212,7 @@ type installed struct{ config, id, address, operator string }
 // install makes the configurations of a network.
 func install(t *testing.T, nodes int) *installation {
 	t.Helper()
-	listen := freePort(t)
+	listen := loopback.Free(t)
 	n := &installation{dir: t.TempDir(), url: "http://" + listen}
 	n.directory = filepath.Join(n.dir, "directory", "directory.toml")
 	status, printed := result(t, "init", "directory", "--dir", filepath.Dir(n.directory), "--listen", listen, "--url", n.url)
@@ -244,8 +225,8 @@ func install(t *testing.T, nodes int) *installation {
 	for i := range nodes {
 		node := installed{
 			config:   filepath.Join(n.dir, "node"+string(rune('1'+i)), "node.toml"),
-			address:  freePort(t),
-			operator: freePort(t),
+			address:  loopback.Free(t),
+			operator: loopback.Free(t),
 		}
 		status, printed := result(t, "init", "node", "--dir", filepath.Dir(node.config), "--directory", n.url, "--key", n.key, "--address", node.address, "--listen", node.address, "--operator", node.operator)
 		require.Zero(t, status, printed)

@@ -23,6 +23,7 @@ import (
 
 	"sphinxmix.example/client"
 	"sphinxmix.example/client/exit"
+	"sphinxmix.example/node/nodetest/loopback"
 	"sphinxmix.example/sphinx"
 )
 
@@ -32,7 +33,7 @@ func TestProxyOfANetwork(t *testing.T) {
 	for _, mix := range n.nodes {
 		edit(t, mix.config, "[exit]\nenabled = true", "[exit]\n"+`allow = ["127.0.0.1"]`)
 	}
-	config, listen := filepath.Join(n.dir, "proxy", "proxy.toml"), freePort(t)
+	config, listen := filepath.Join(n.dir, "proxy", "proxy.toml"), loopback.Free(t)
 	status, printed := result(t, n.access("init", "proxy", "--dir", filepath.Dir(config), "--listen", listen)...)
 	require.Zero(t, status, printed)
 	status, printed = result(t, "proxy", "--config", config, "--check")
@@ -95,7 +96,7 @@ func TestProxyInOneLine(t *testing.T) {
 		edit(t, mix.config, "[exit]\nenabled = true")
 	}
 	n.startAll(t)
-	listen := freePort(t)
+	listen := loopback.Free(t)
 	proxy := start(t, n.access("proxy", "--listen", listen)...)
 	proxy.says(t, "Programs reach the network by the proxy at "+listen)
 	require.Contains(t, get(t, through("socks5h://"+listen), "http://welcome.mix/"), "You came through a mix network")

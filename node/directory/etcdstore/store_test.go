@@ -3,12 +3,9 @@ package etcdstore
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,6 +17,7 @@ import (
 
 	"sphinxmix.example/node/directory"
 	"sphinxmix.example/node/directory/storetest"
+	"sphinxmix.example/node/nodetest/loopback"
 )
 
 // startEtcd runs an etcd of one member until the test ends, and returns where it is. Without the program the test is
@@ -33,7 +31,7 @@ func startEtcd(t *testing.T) (host string, process *os.Process) {
 		}
 		t.Skip("etcd is not installed: the package is called etcd-server")
 	}
-	client, peer := freePort(t), freePort(t)
+	client, peer := loopback.Free(t), loopback.Free(t)
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	require.NoError(t, err)
 	command := exec.Command(program, "--name", "test", "--data-dir", filepath.Join(t.TempDir(), "data"), "--unsafe-no-fsync",
@@ -51,23 +49,6 @@ func startEtcd(t *testing.T) (host string, process *os.Process) {
 		}
 	})
 	return client, command.Process
-}
-
-// freePort returns an address of loopback that is free, and stays so until the test uses it: it is one of the 2²⁴ that
-// Linux has, where others take 127.0.0.1, and its port is none that systems give to connections.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for {
-		host := "127.0.0.1"
-		if runtime.GOOS == "linux" {
-			host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
-		}
-		listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", host, 10_000+rand.IntN(20_000)))
-		if err == nil {
-			defer listener.Close()
-			return listener.Addr().String()
-		}
-	}
 }
 
 // awaitEtcd waits until etcd has elected itself.
