@@ -16,9 +16,9 @@ const (
 	budgetPatience = 5
 	budgetAttempts = 12
 
-	// allowance is for processors of the kind that the budgets were found on, Intel's with AMX, on which U and the
-	// operations compare a little differently. On others they do so in ways that nobody has measured: what a budget tells
-	// there is whether kernels are used that should be.
+	// A limit is a budget times allowance on processors of the kind that budgets were found on, Intel's with AMX, beside
+	// whose U operations take a little more or less from one to the next. On others, which nobody has measured, it is a
+	// budget times elsewhere, which tells no more than whether the kernels are used that should be.
 	allowance = 1.1
 	elsewhere = 2 * allowance
 )
@@ -44,10 +44,10 @@ var budgets = []struct {
 // near the least U that the test has seen, it takes up to 55. A limit is broken only where 12 such attempts all exceed
 // it: noise comes and goes, a slow operation stays.
 //
-// So it sees a loss of more than the room that a limit leaves, some percent, where the core is free for a part of the
-// time. Where others use the core all the time, U loses more than the operations do, by a fifth to a third, and a loss
-// below that is not seen; that U is then larger than on a free core, which is logged, is all that tells. What one
-// processor does better or worse than others beside U, it takes for the operation's.
+// So it sees a loss of more than the room that a limit leaves, on Intel's processors with AMX some percent, where the
+// core is free for a part of the time. Where others use the core all the time, U loses more than the operations do, by a
+// fifth to a third, and a loss below that is not seen; that U is then larger than on a free core, which is logged, is all
+// that tells. What one processor does better or worse than others beside U, it takes for the operation's.
 //
 // The portable limits hold for amd64 with BMI2 and ADX, for which the standard library and circl are written, and there
 // with -tags purego, too. Elsewhere, and where the build slows the operations and the yardstick by different factors,
