@@ -16,8 +16,8 @@ import (
 	"sphinxmix.example/client/socks5"
 )
 
-// patient is how long tests over TCP wait for what has to come: for ever, on a machine that is not broken.
-const patient = 2 * time.Minute
+// longEnough is how long tests over TCP wait for what has to come; no machine takes that long.
+const longEnough = 2 * time.Minute
 
 // memory is a listener whose connections are pipes.
 type memory struct {
@@ -65,7 +65,7 @@ func onLoopback(t testing.TB) (net.Listener, func() *net.TCPConn) {
 		require.NoError(t, err)
 		t.Cleanup(func() { conn.Close() })
 		// A test that would hang fails instead.
-		require.NoError(t, conn.SetDeadline(time.Now().Add(patient)))
+		require.NoError(t, conn.SetDeadline(time.Now().Add(longEnough)))
 		return conn.(*net.TCPConn)
 	}
 }
@@ -73,7 +73,7 @@ func onLoopback(t testing.TB) (net.Listener, func() *net.TCPConn) {
 // serve runs s until the test is over, or stop is called, which returns when Serve has. Over TCP no handshake is late.
 func serve(t testing.TB, s *socks5.Server, ln net.Listener) (stop func()) {
 	if _, real := ln.(*net.TCPListener); real {
-		s.HandshakeTimeout = patient
+		s.HandshakeTimeout = longEnough
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -34,7 +34,7 @@ func overTCP(t *testing.T) (program func() *net.TCPConn, destinations <-chan *ne
 		if err != nil {
 			return nil, err
 		}
-		_ = there.SetDeadline(time.Now().Add(patient)) // a test that would hang fails instead
+		_ = there.SetDeadline(time.Now().Add(longEnough)) // a test that would hang fails instead
 		accepted <- there.(*net.TCPConn)
 		return far, nil
 	}}, ln)

@@ -82,7 +82,7 @@ func TestGoProgram(t *testing.T) {
 		through, err := url.Parse(c.proxy)
 		require.NoError(t, err)
 		transport := &http.Transport{Proxy: http.ProxyURL(through), TLSClientConfig: &tls.Config{RootCAs: roots}}
-		res, err := (&http.Client{Transport: transport, Timeout: patient}).Post(c.site, "", strings.NewReader("hello"))
+		res, err := (&http.Client{Transport: transport, Timeout: longEnough}).Post(c.site, "", strings.NewReader("hello"))
 		require.NoError(t, err, c)
 		body, err := io.ReadAll(res.Body)
 		require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestGoProgram(t *testing.T) {
 
 	through := &url.URL{Scheme: "socks5", Host: proxy}
 	transport := &http.Transport{Proxy: http.ProxyURL(through)}
-	_, err := (&http.Client{Transport: transport, Timeout: patient}).Get("http://unknown.example")
+	_, err := (&http.Client{Transport: transport, Timeout: longEnough}).Get("http://unknown.example")
 	require.ErrorContains(t, err, "connection refused")
 }
 
@@ -115,7 +115,7 @@ func curl(t *testing.T, args ...string) (printed string, status int) {
 		}
 		t.Skip("curl is not installed")
 	}
-	cmd := exec.CommandContext(t.Context(), path, append([]string{"-q", "--silent", "--show-error", "--max-time", strconv.Itoa(int(patient.Seconds()))}, args...)...)
+	cmd := exec.CommandContext(t.Context(), path, append([]string{"-q", "--silent", "--show-error", "--max-time", strconv.Itoa(int(longEnough.Seconds()))}, args...)...)
 	cmd.Env = []string{"LC_ALL=C"} // and no variable that names another proxy
 	out, err := cmd.CombinedOutput()
 	if _, failed := err.(*exec.ExitError); err != nil && !failed {
