@@ -219,8 +219,9 @@ func TestWelcomePageShowsTheWayThatTheClientChose(t *testing.T) {
 	for range 5 {
 		names := namesOn(get(t, by(l.journeys.Dialer(c.Dial)), "http://welcome.mix/"))
 		mu.Lock()
-		require.Equal(t, chosen, names)
+		want := chosen
 		mu.Unlock()
+		require.Equal(t, want, names)
 		require.Equal(t, names[1], names[7], "the gateway")
 		require.Contains(t, []string{"mix 1", "mix 2", "mix 3"}, names[3], "the exits")
 	}
