@@ -8,11 +8,11 @@ import (
 )
 
 // Set is an exact set of tags in memory, for a key that dies with the process. It holds a bounded number of them and
-// fails closed. It is safe for concurrent use.
+// fails closed. It is safe for concurrent use. Make it with [NewSet].
 type Set struct{ *set }
 
-// set is apart from Set because package fmt follows the first pointer that it meets, and no further, where it does not call
-// Format: in fields that are not exported.
+// set is apart from Set because package fmt does not call Format for fields that are not exported, and there follows one
+// pointer, but no second one.
 type set struct {
 	max int
 
