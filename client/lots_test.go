@@ -55,9 +55,9 @@ func (s share) inTurn(to map[string]float64, n int, p float64, before ...int) {
 	}
 }
 
-// requireDistribution asserts that counts are those of draws from a distribution: their relative entropy is as it is for all
-// but one of 10¹⁰ right choices, however few draws some cells have (Agrawal, "Finite-sample concentration of the multinomial
-// in relative entropy", 2020, theorem 1.2).
+// requireDistribution asserts that counts are those of draws from a distribution: their relative entropy is as it is for
+// all but one of 10¹⁰ right choices, however few draws some cells have (Agrawal, "Finite-sample concentration of the
+// multinomial in relative entropy", 2020, theorem 1.2).
 func requireDistribution[K comparable](t *testing.T, counts map[K]int, want map[K]float64) {
 	t.Helper()
 	draws, total, entropy := 0, 0.0, 0.0

@@ -133,7 +133,7 @@ func TestDialConnects(t *testing.T) {
 	to := listen(t)
 	names := newNameServer(t, map[string][]netip.Addr{
 		"here.example.": addresses("127.0.0.1"),
-		"both.example.": addresses("127.0.0.2", "127.0.0.1"), // nobody listens at the first, which is nobody's usual one
+		"both.example.": addresses("127.0.0.2", "127.0.0.1"), // at the first, which programs seldom take, nobody listens
 	})
 	d, err := exit.NewDialer(loopback, names.address)
 	require.NoError(t, err)

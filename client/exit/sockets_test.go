@@ -154,7 +154,8 @@ func TestRealConnections(t *testing.T) {
 	})
 }
 
-// refusing returns an address where nobody listens, nor can while the test runs: that of the calling end of a connection.
+// refusing returns an address where nobody listens, nor can while the test runs: that of the calling end of a
+// connection.
 func refusing(t *testing.T) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", listen(t).String())

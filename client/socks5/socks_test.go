@@ -140,7 +140,8 @@ func TestAnswersSurviveWhatTheProgramStillSends(t *testing.T) {
 	}
 }
 
-// TestARefusedProgramMayBeSlow: it has as long as for a handshake to say what it had to say, and to see that it was refused.
+// TestARefusedProgramMayBeSlow: it has as long as for a handshake to say what it had to say, and to see that it was
+// refused.
 func TestARefusedProgramMayBeSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := inMemory()

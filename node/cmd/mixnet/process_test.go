@@ -269,7 +269,8 @@ func (n *installation) awaitMixes(t *testing.T, node installed, mixes int) {
 	awaitStatus(t, node, 0, fmt.Sprintf(`(?m)^view .* %d mixes`, mixes))
 }
 
-// awaitStatus waits until a mix shows what a pattern describes, with that exit status, and returns all that it shows then.
+// awaitStatus waits until a mix shows what a pattern describes, with that exit status, and returns all that it shows
+// then.
 func awaitStatus(t *testing.T, node installed, want int, pattern string) string {
 	t.Helper()
 	deadline := time.Now().Add(patience)

@@ -160,8 +160,8 @@ func (b *browser) evaluate(value any, expression string) error {
 	return json.Unmarshal(result.Result.Value, value)
 }
 
-// awaitTitle waits until the page has one of these titles and is there whole, and returns which. A browser shows a title as
-// soon as it has come, and what follows may come much later.
+// awaitTitle waits until the page has one of these titles and is there whole, and returns which. A browser shows a title
+// as soon as it has come, and what follows may come much later.
 func (b *browser) awaitTitle(titles ...string) (title string) {
 	b.t.Helper()
 	await(b.t, fmt.Sprintf("the page has one of the titles %q", titles), func() bool {

@@ -117,8 +117,8 @@ func (l load) forget() {
 	l.hear()
 }
 
-// answered waits so long, or until something was answered if that is longer, and returns a report of what the clients did
-// since the last.
+// answered waits so long, or until something was answered if that is longer, and returns a report of what the clients
+// did since the last.
 func (l load) answered(t *testing.T, window time.Duration) (sum report) {
 	t.Helper()
 	<-time.After(window)

@@ -12,8 +12,8 @@ import (
 )
 
 // TestNoMessageIsLostInCrashes: clients with many messages under way, in a network whose keys change every 10 seconds,
-// while one node after the other is ended by SIGKILL and started again, for an epoch and ten crashes at least. Half of the
-// nodes keep their keys on disk. Every message gets its reply, which is what was sent, once.
+// while one node after the other is ended by SIGKILL and started again, for an epoch and ten crashes at least. Half of
+// the nodes keep their keys on disk. Every message gets its reply, which is what was sent, once.
 func TestNoMessageIsLostInCrashes(t *testing.T) {
 	fewest := 10 // crashes
 	if long {

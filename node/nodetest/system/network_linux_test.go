@@ -90,7 +90,8 @@ func start(t *testing.T, p plan) *network {
 	return n
 }
 
-// freePort returns one that nobody has on this machine, nor the next, nor gets for a connection that it makes.
+// freePort returns a port that is free at all addresses of this machine, as is the next, and that systems give to no
+// connection.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
@@ -112,7 +113,8 @@ func isFree(t *testing.T, port int) bool {
 	return err == nil
 }
 
-// host returns a loopback address that no other network has while this one runs: 0 is the directory's, and the nodes' begin with firstNode.
+// host returns a loopback address that no other network has while this one runs: 0 is the directory's, and the nodes'
+// begin with firstNode.
 func (n *network) host(i int) string {
 	return fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()%250, 2*(n.number%128), 1+i)
 }

@@ -37,8 +37,8 @@ func listenOnLoopback(t *testing.T) net.Listener {
 	return listener
 }
 
-// refusing returns an address on loopback where no connection is taken, and nobody else can listen until the test ends: it
-// belongs to a socket that does not.
+// refusing returns an address on loopback where no connection is taken, and nobody else can listen until the test ends:
+// it belongs to a socket that does not.
 func refusing(t *testing.T) (address string) {
 	t.Helper()
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
