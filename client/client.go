@@ -29,6 +29,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"sync"
@@ -68,7 +69,11 @@ type Config struct {
 }
 
 // Client sends messages through a network. It is safe for concurrent use. Make it with New and Close it.
-type Client struct {
+type Client struct{ *state }
+
+// state is apart from Client because package fmt does not call Format for fields that are not exported, and there follows
+// one pointer, but no second one.
+type state struct {
 	cfg    Config
 	params sphinx.Params
 	known  known
@@ -99,6 +104,9 @@ var (
 	ErrTooLong   = errors.New("client: message is too long")
 )
 
+// Format prints nothing of what the client knows, whatever the verb.
+func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, "client.Client") }
+
 // New fetches the network's view and connects to a gateway. ctx bounds these two and nothing later.
 func New(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Directory == nil {
@@ -120,7 +128,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if err := cfg.check(view); err != nil {
 		return nil, err
 	}
-	c := &Client{
+	c := &Client{&state{
 		cfg:     cfg,
 		params:  view.Params,
 		known:   known{newest: view, widest: view},
@@ -130,7 +138,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		tunnels: tunnels{most: mostTunnels, all: make(map[string][]*tunnel)},
 		trips:   trips{delays: delaysOf(2*cfg.Hops+1, view.MeanDelay)},
 		loops:   trips{delays: delaysOf(loopHops(cfg.Hops, view.MaxHops), view.MeanDelay)},
-	}
+	}}
 	rand.Read(c.secret[:])
 	c.decoys = newDecoys(c.secret, "messages")
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -190,4 +191,23 @@ func (s *stubborn) Write(p []byte) (int, error) {
 func (s *stubborn) Close() error {
 	s.once.Do(func() { close(s.closed) })
 	return s.Conn.Close()
+}
+
+// TestNoVerbPrintsWhatAClientKnows, wherever in a value that is printed the client stands.
+func TestNoVerbPrintsWhatAClientKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := nodetest.Start(t, nodetest.Config{}).Client("alice")
+		c.Close() // as package fmt reads what goroutines write
+		secret := c.Secret()
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
+			for _, printed := range []any{c, struct{ C any }{c}, struct{ c *client.Client }{c}, []any{c}} {
+				text := fmt.Sprintf(verb, printed)
+				for _, form := range []string{"%x", "%X", "%s", "%q", "%d", "%#v"} {
+					part := fmt.Sprintf(form, secret[4:12]) // longer than what an address may happen to have
+					require.NotContains(t, text, strings.Trim(strings.TrimPrefix(part, "[]byte"), `[]{}"`), "%s of %T", verb, printed)
+				}
+			}
+		}
+		require.Equal(t, "client.Client", fmt.Sprint(c))
+	})
 }

@@ -18,6 +18,9 @@ func (c *Client) Expected() int {
 	return len(c.book.expected)
 }
 
+// Secret returns that of which the client's decoys are made.
+func (c *Client) Secret() [32]byte { return c.secret }
+
 // Gateway returns the client's gateway, and false while it has none.
 func (c *Client) Gateway() (directory.NodeID, bool) {
 	s, _ := c.access.get()
@@ -84,7 +87,7 @@ func GatewaysIn(view *directory.View, epoch uint64, via ...directory.NodeID) ([]
 
 // Preferred returns the view that paths are made from at the time now by a client that has learned one view after the other.
 func Preferred(now time.Time, views ...*directory.View) *directory.View {
-	c := &Client{known: known{newest: views[0], widest: views[0]}}
+	c := &Client{&state{known: known{newest: views[0], widest: views[0]}}}
 	for _, view := range views[1:] {
 		c.known.adopt(view, now)
 	}
