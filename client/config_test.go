@@ -188,7 +188,7 @@ func TestGatewaysAreUniform(t *testing.T) {
 		n := nodetest.Start(t, nodetest.Config{})
 		dial := n.Dialer("alice")
 		counts := make(map[string]int)
-		for range 1000 { // enough to show a mix that is chosen twice as often as others
+		for range 1000 { // in most runs enough to show a mix that is chosen twice as often as others
 			first := ""
 			c, err := client.New(t.Context(), client.Config{Directory: n.Directory(), Dial: func(ctx context.Context, address string) (net.Conn, error) {
 				if first == "" {
