@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"sphinxmix.example/bench/thread"
 )
 
 // coreCounts returns how many goroutines are tried where Go may use so many cores: each number up to 8, then in steps
@@ -66,7 +68,7 @@ func coresOf(count int, turns []turn) Cores {
 			free++
 		}
 	}
-	c := Cores{Cores: count, Free: clocksThreads && free*3 >= len(turns)}
+	c := Cores{Cores: count, Free: thread.IsTimed && free*3 >= len(turns)}
 	var rates, got, each []float64
 	for _, t := range turns {
 		round := CoresRound{Rate: t.rate, Got: t.got, Counts: !c.Free || t.got >= freeCores}
@@ -76,7 +78,7 @@ func coresOf(count int, turns []turn) Cores {
 		c.Rounds = append(c.Rounds, round)
 	}
 	c.Rate = summarize(rates)
-	if clocksThreads {
+	if thread.IsTimed {
 		c.Got, c.Each = summarize(got), summarize(each)
 	}
 	return c
@@ -136,7 +138,7 @@ func (w *worker) work(length time.Duration) {
 	if w.err != nil {
 		return
 	}
-	start, processor, calls := time.Now(), processorTime(), 0
+	start, processor, calls := time.Now(), thread.Time(), 0
 	for calls == 0 || time.Since(start) < length {
 		w.op.restore(1)
 		if w.err = w.op.call(); w.err != nil {
@@ -147,6 +149,6 @@ func (w *worker) work(length time.Duration) {
 	took := time.Since(start)
 	w.last = turn{
 		rate: float64(calls*w.op.items()) / took.Seconds(),
-		got:  min(1, float64(processorTime()-processor)/float64(took)),
+		got:  min(1, float64(thread.Time()-processor)/float64(took)),
 	}
 }

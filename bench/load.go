@@ -1,6 +1,10 @@
 package bench
 
-import "time"
+import (
+	"time"
+
+	"sphinxmix.example/bench/thread"
+)
 
 // Load is what a run shared its machine with while operations were measured on one core.
 type Load struct {
@@ -28,7 +32,7 @@ type loadMeter struct {
 
 // startLoad begins to measure. The goroutine must stay locked to its thread until the last call of load.
 func startLoad() loadMeter {
-	m := loadMeter{start: time.Now(), processor: processorTime()}
+	m := loadMeter{start: time.Now(), processor: thread.Time()}
 	m.machine, m.known = machineTimesNow()
 	return m
 }
@@ -39,7 +43,7 @@ func (m loadMeter) took() time.Duration { return time.Since(m.start) }
 // load returns what ran since; nil where the system does not tell, or where that was not long enough.
 func (m loadMeter) load() *Load {
 	now, known := machineTimesNow()
-	took, processor := m.took(), processorTime()-m.processor
+	took, processor := m.took(), thread.Time()-m.processor
 	if !known || !m.known || took < leastLoad {
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/bench/thread"
 )
 
 // TestQuietRoundsCount: of a run on a machine that was busy for most of the time, what counts is the rest.
@@ -62,7 +64,7 @@ func TestBusyMeasurements(t *testing.T) {
 
 // TestFreeCoresCount: what other programs took is in no figure of cores that were free often enough, and in all others.
 func TestFreeCoresCount(t *testing.T) {
-	if !clocksThreads {
+	if !thread.IsTimed {
 		t.Skip("what other programs take is not known here")
 	}
 	var turns []turn

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"sphinxmix.example/bench/thread"
 )
 
 // yardstick is U, the unit of this package: one X25519 by crypto/ecdh where both keys are ready, as in a handshake with
@@ -38,13 +40,13 @@ func newYardstick() (*yardstick, error) {
 
 // slice returns the nanoseconds of one U, the mean over count of them.
 func (u *yardstick) slice(count int) (float64, error) {
-	start := processorTime()
+	start := thread.Time()
 	for range count {
 		if secret, err := u.private.ECDH(u.public); err != nil || !bytes.Equal(secret, u.secret) {
 			return 0, errors.New("bench: the yardstick computes a wrong secret")
 		}
 	}
-	return float64(processorTime()-start) / float64(count), nil
+	return float64(thread.Time()-start) / float64(count), nil
 }
 
 // comparison is what slices of an operation and of U, in turn, come to. Both are timed in processor time, so that a
@@ -69,11 +71,11 @@ func compare(unit *yardstick, op *Operation, length time.Duration) (*comparison,
 	fastest := func(f func() error) (time.Duration, error) {
 		var took [5]time.Duration
 		for i := range took {
-			start := processorTime()
+			start := thread.Time()
 			if err := f(); err != nil {
 				return 0, err
 			}
-			took[i] = processorTime() - start
+			took[i] = thread.Time() - start
 		}
 		return max(1, slices.Min(took[:])), nil
 	}
@@ -110,11 +112,11 @@ func (c *comparison) slice() error {
 // begin prepares a slice of the operation and marks its start.
 func (c *comparison) begin() {
 	c.op.restore(c.calls)
-	c.start = processorTime()
+	c.start = thread.Time()
 }
 
 // end marks its end.
-func (c *comparison) end() { c.took = processorTime() - c.start }
+func (c *comparison) end() { c.took = thread.Time() - c.start }
 
 // measureUnit runs a slice of U. It compares the operation's slice that ended last, of the given number of calls, with
 // the mean of that slice of U and the one before, which the operation's stood between.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"sphinxmix.example/bench/thread"
 	"sphinxmix.example/client/cell"
 	"sphinxmix.example/client/stream"
 )
@@ -77,9 +78,9 @@ func TestWhatALyingClientMakesAnExitKeep(t *testing.T) {
 			defer runtime.UnlockOSThread()
 			var took time.Duration
 			size := grown(func() {
-				began := processorTime()
+				began := thread.Time()
 				test.flood(l)
-				took = processorTime() - began
+				took = thread.Time() - began
 			})
 			perCell := took / time.Duration(l.number)
 			t.Logf("%d KiB, %v for a cell, %d held, %s", size>>10, perCell, l.victim.Held(), l.victim.State())

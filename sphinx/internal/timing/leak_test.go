@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"sphinxmix.example/bench/thread"
 )
 
 const (
@@ -39,9 +41,9 @@ func measure(s subject, random *rand.Rand, count int) (times [2][]float64) {
 	for i := range 2*count + 50 {
 		class := random.IntN(2)
 		s.prepare(class)
-		before := now()
+		before := thread.Time()
 		s.run()
-		took := now() - before
+		took := float64(thread.Time() - before)
 		if i >= 50 { // the first find caches and predictors cold
 			times[class] = append(times[class], took)
 		}

@@ -9,18 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clocksThreads says that processorTime is this thread's and not the wall's.
-const clocksThreads = true
-
-// processorTime returns the time for which a processor has run this thread.
-func processorTime() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
-		panic("bench: no clock for a thread: " + err.Error())
-	}
-	return time.Duration(t.Nano())
-}
-
 // machineTimesNow returns what the processors of the whole machine did since it started. Where other machines on the
 // same hardware took their time, and the system was told so, they worked.
 func machineTimesNow() (m machineTimes, known bool) {

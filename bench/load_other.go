@@ -1,0 +1,6 @@
+//go:build !linux
+
+package bench
+
+// machineTimesNow knows nothing here.
+func machineTimesNow() (machineTimes, bool) { return machineTimes{}, false }
