@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +16,7 @@ import (
 
 	"sphinxmix.example/client"
 	"sphinxmix.example/node/nodetest"
+	"sphinxmix.example/node/nodetest/printing"
 )
 
 // TestCloseEndsRequests that are under way, and no reply to which arrives.
@@ -199,15 +199,7 @@ func TestNoVerbPrintsWhatAClientKnows(t *testing.T) {
 		c := nodetest.Start(t, nodetest.Config{}).Client("alice")
 		c.Close() // as package fmt reads what goroutines write
 		secret := c.Secret()
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
-			for _, printed := range []any{c, struct{ C any }{c}, struct{ c *client.Client }{c}, []any{c}} {
-				text := fmt.Sprintf(verb, printed)
-				for _, form := range []string{"%x", "%X", "%s", "%q", "%d", "%#v"} {
-					part := fmt.Sprintf(form, secret[4:12]) // longer than what an address may happen to have
-					require.NotContains(t, text, strings.Trim(strings.TrimPrefix(part, "[]byte"), `[]{}"`), "%s of %T", verb, printed)
-				}
-			}
-		}
+		printing.RequireHidden(t, c, secret[:])
 		require.Equal(t, "client.Client", fmt.Sprint(c))
 	})
 }

@@ -3,12 +3,12 @@ package directory
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"sphinxmix.example/node/nodetest/printing"
 	"sphinxmix.example/sphinx"
 )
 
@@ -135,15 +135,6 @@ func TestExpiredNodesLeaveTheDirectory(t *testing.T) {
 func TestNoVerbPrintsTheKey(t *testing.T) {
 	s, _, _ := serve(t, ServerConfig{})
 	published(t, s)
-	part := directoryKey.Seed()[4:12] // longer than what an address may happen to have
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d", "%q"} {
-		for _, printed := range []any{s, struct{ S any }{s}, struct{ s *Server }{s}, []any{s}} {
-			text := fmt.Sprintf(verb, printed)
-			for _, form := range []string{"%x", "%X", "%s", "%q", "%d", "%#v"} {
-				want := strings.Trim(strings.TrimPrefix(fmt.Sprintf(form, part), "[]byte"), `[]{}"`)
-				require.False(t, strings.Contains(text, want), "%s of %T", verb, printed)
-			}
-		}
-	}
+	printing.RequireHidden(t, s, directoryKey.Seed())
 	require.Equal(t, fmt.Sprintf("directory.Server(%x)", public(directoryKey)), fmt.Sprint(s))
 }
