@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RequireHidden asserts that no verb prints a part of secret, wherever in what is printed the value stands: where fmt finds
-// its methods, and in fields that are not exported, where it does not. secret has more than 12 bytes, of which eight are looked
-// for: fewer might be in an address by chance. Nothing may write to the value meanwhile.
+// RequireHidden asserts that no verb prints a part of secret, wherever in what is printed the value stands: where fmt
+// finds its methods, and in fields that are not exported, where it does not. secret has at least 12 bytes, of which eight
+// are looked for: fewer might be in an address by chance. Nothing may write to the value meanwhile.
 func RequireHidden[T any](t testing.TB, value T, secret []byte) {
 	t.Helper()
 	part := secret[4:12]
